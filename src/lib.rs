@@ -1,0 +1,12 @@
+//! `pod-checkpointer` keeps annotated pods recoverable on a node that loses power while its API server is away.
+//!
+//! The way of the data is *observe → decide → act*: `pod::observe` fills one [`pod::snapshot::Snapshot`],
+//! `pod::lifecycle` turns it into [`pod::plan::Step`]s without touching anything, `pod::apply` carries them out.
+//! See `docs/architecture.md`.
+
+pub mod cli;
+pub mod clock;
+pub mod cluster;
+pub mod disk;
+pub mod node;
+pub mod pod;

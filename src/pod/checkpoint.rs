@@ -1,0 +1,101 @@
+//! A checkpoint in memory: the sanitised manifest and the assets it names. Made by `sanitize`, written by `store`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+/// Version of the manifests we write, in annotation `checkpointer.alpha.coreos.com/format`.
+pub const FORMAT: &str = "1";
+
+/// What a parent becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The static-pod manifest (a `v1` Pod), annotations of [`annotation`] included.
+    pub manifest: Value,
+    /// Asset directories that the manifest mounts.
+    pub volumes: Vec<AssetVolume>,
+}
+
+/// Annotations that a manifest of ours carries besides `checkpoint-of`. None changes while the parent does not:
+/// any byte changed in an active manifest makes the kubelet restart the pod.
+pub mod annotation {
+    /// [`super::FORMAT`].
+    pub const FORMAT: &str = "checkpointer.alpha.coreos.com/format";
+    /// UID of the parent.
+    pub const PARENT_UID: &str = "checkpointer.alpha.coreos.com/parent-uid";
+    /// `<namespace>/<kind>/<name>`, see [`crate::pod::key::Lineage`].
+    pub const LINEAGE: &str = "checkpointer.alpha.coreos.com/lineage";
+    /// [`crate::pod::parent::Parent::digest`].
+    pub const DIGEST: &str = "checkpointer.alpha.coreos.com/digest";
+    /// RFC 3339 UTC time, seconds, at which the parent was Ready and captured. Added by the store when it saves.
+    pub const CAPTURED_AT: &str = "checkpointer.alpha.coreos.com/captured-at";
+    /// JSON list of asset directories, relative to `/etc/kubernetes`, e.g. `["checkpoint-secrets/ns/pod/secret"]`.
+    pub const ASSETS: &str = "checkpointer.alpha.coreos.com/assets";
+    /// JSON list of sentences: what the twin will lack. Absent when empty.
+    pub const DEGRADED: &str = "checkpointer.alpha.coreos.com/degraded";
+    /// Only in inactive manifests: RFC 3339 UTC time of retirement.
+    pub const RETIRED: &str = "checkpointer.alpha.coreos.com/retired";
+    /// The parent's `max-offline`, kept.
+    pub const MAX_OFFLINE: &str = crate::pod::parent::MAX_OFFLINE_ANNOTATION;
+}
+
+/// The three trees under `/etc/kubernetes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tree {
+    /// `checkpoint-secrets`
+    Secrets,
+    /// `checkpoint-configmaps`
+    ConfigMaps,
+    /// `checkpoint-volumes`
+    Volumes,
+}
+
+impl Tree {
+    /// The directory's name under `/etc/kubernetes`.
+    pub fn dir(self) -> &'static str {
+        match self {
+            Self::Secrets => "checkpoint-secrets",
+            Self::ConfigMaps => "checkpoint-configmaps",
+            Self::Volumes => "checkpoint-volumes",
+        }
+    }
+}
+
+/// One asset directory: `<tree>/<ns>/<pod>/<name>`, a kubelet-style atomic volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetVolume {
+    /// Which tree.
+    pub tree: Tree,
+    /// Name of the Secret, of the ConfigMap, or of the pod's volume. A valid DNS name.
+    pub name: String,
+    /// What it holds.
+    pub content: VolumeContent,
+}
+
+/// Files of a volume by relative path (`a/b/c`; no empty part, no `.` or `..`, none beginning with `..`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VolumeContent {
+    /// The files.
+    pub files: BTreeMap<String, AssetFile>,
+    /// Group that owns files and directories, where the pod has an fsGroup. With one the kubelet also adds group
+    /// read to files and sets the setgid bit on directories; `sanitize` has already put that into the modes.
+    pub fs_group: Option<u32>,
+}
+
+/// A file of an asset volume. Its content is secret: `Debug` shows the length alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AssetFile {
+    /// Content.
+    pub bytes: Vec<u8>,
+    /// Permission bits, e.g. `0o644`.
+    pub mode: u32,
+    /// Owning user where the kubelet would set one (service account tokens of a pod with runAsUser), else root.
+    pub owner: Option<u32>,
+}
+
+impl fmt::Debug for AssetFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AssetFile({} bytes, {:o})", self.bytes.len(), self.mode)
+    }
+}

@@ -1,0 +1,53 @@
+//! What is to be done, as values: complete steps that `apply` carries out without choosing anything.
+
+use std::collections::BTreeSet;
+
+use super::key::{PodKey, SandboxId};
+use super::moment::Moment;
+use super::report::Report;
+
+/// One complete effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Take the inactive manifests into the kubelet's directory: a link each, then one fsync of the directory.
+    Activate(Vec<PodKey>),
+    /// Take the active manifests away, then one fsync of the directory.
+    Deactivate(Vec<PodKey>),
+    /// Stop and remove these sandboxes of one pod through CRI.
+    RemoveSandboxes {
+        /// The pod they belong to.
+        pod: PodKey,
+        /// Which.
+        sandboxes: Vec<SandboxId>,
+    },
+    /// Fetch what the parent needs, sanitise it, save it as the newest copy.
+    Capture(PodKey),
+    /// Fetch the assets of saved parents again and write what changed.
+    Refresh(BTreeSet<PodKey>),
+    /// Write the retirement into the inactive manifest.
+    Retire(PodKey),
+    /// Take the retirement out of it.
+    Reinstate(PodKey),
+    /// Remove active and inactive manifest; the assets stay until [`Step::RemoveAssets`].
+    RemoveManifests(PodKey),
+    /// Remove what no manifest names any more: assets of a parent whose twin no longer runs.
+    RemoveAssets(PodKey),
+    /// Give the lock to the instance that waits for it.
+    StepDown,
+}
+
+/// What to do now, what to remember, what to say, when to look again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// For the next pass.
+    pub memory: super::memory::Memory,
+    /// For people.
+    pub report: Report,
+    /// A timer runs out then, even if nothing else happens.
+    pub wake_at: Option<Moment>,
+    /// A decision hangs on a fresh answer of the API: ask once, then decide again. No steps that depend on it are in
+    /// [`Decision::steps`].
+    pub ask_api: bool,
+}

@@ -1,0 +1,118 @@
+//! Everything the deciding code may look at, as plain values. Who fills it: `observe`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::key::{Lineage, PodKey, Uid};
+use super::moment::{Moment, Reading};
+use super::parent::Parent;
+use crate::node::{KubeletIdentity, NodePods};
+
+/// What the API server last said, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Api {
+    /// Its answer.
+    pub answer: Answer,
+    /// When that was. A watch that went quiet does not move it.
+    pub at: Moment,
+    /// Wall-clock time since the last good read, where it is known.
+    pub silent_for: Option<Duration>,
+}
+
+/// The kinds of answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A complete list of this node's pods in the watched namespaces, kept current by a watch.
+    Listed(BTreeMap<PodKey, Parent>),
+    /// 401, 403, or another cluster behind the address: delays as if it answered, nothing retired.
+    Refused(String),
+    /// Connecting failed, TLS, timeout, 429, 5xx or nonsense, everywhere.
+    Unavailable(String),
+}
+
+/// A checkpoint as it stands on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnDisk {
+    /// UID of the parent it was made from.
+    pub uid: Uid,
+    /// Lineage of that parent.
+    pub lineage: Lineage,
+    /// [`Parent::digest`] of what it was made from.
+    pub digest: String,
+    /// Seconds since the epoch when the parent was seen Ready and captured; orders copies of a lineage.
+    pub captured_at: i64,
+    /// A manifest is in the inactive directory.
+    pub inactive: bool,
+    /// A manifest is in the kubelet's directory.
+    pub active: bool,
+    /// Seconds since the epoch when it was retired, if it was.
+    pub retired: Option<i64>,
+    /// Main containers' names.
+    pub containers: Vec<String>,
+    /// Images of all its containers.
+    pub images: Vec<String>,
+    /// Uses a hostPort without hostNetwork.
+    pub host_port: bool,
+    /// The parent's `max-offline`.
+    pub max_offline: Option<Duration>,
+    /// Why this copy cannot start as it is (assets missing), if it cannot.
+    pub incomplete: Option<String>,
+    /// What the running twin will lack, though it starts.
+    pub degraded: Vec<String>,
+    /// Modification time of the oldest asset, seconds since the epoch, where there are assets.
+    pub assets_at: Option<i64>,
+}
+
+/// What the directories hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inventory {
+    /// Our checkpoints by parent.
+    pub checkpoints: BTreeMap<PodKey, OnDisk>,
+    /// Parents that an operator holds.
+    pub held: std::collections::BTreeSet<PodKey>,
+    /// Files that look like ours and cannot be used, with the reason; they are kept.
+    pub unreadable: BTreeMap<String, String>,
+    /// The cluster's identity (UID of namespace kube-system), once known.
+    pub cluster: Option<Uid>,
+}
+
+/// The agent itself among the pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// Parent key of this instance: `POD_NAMESPACE`/`POD_NAME` (a twin's is its parent's).
+    pub key: PodKey,
+    /// The agent runs as the twin.
+    pub is_twin: bool,
+}
+
+/// One look at the world.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// This node's name.
+    pub node_name: String,
+    /// The agent itself, where it runs in a pod.
+    pub own: Option<Own>,
+    /// The API server.
+    pub api: Api,
+    /// The container runtime.
+    pub runtime: Reading<NodePods>,
+    /// The kubelet process, where its socket can be seen.
+    pub kubelet: Option<KubeletIdentity>,
+    /// Our directories.
+    pub disk: Reading<Inventory>,
+    /// Why a parent's last capture failed, by parent; with the UID and digest it was tried for.
+    pub captures: BTreeMap<PodKey, CaptureFailure>,
+}
+
+/// The outcome of a capture that left no (new) checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptureFailure {
+    /// Which parent.
+    pub uid: Uid,
+    /// Which content.
+    pub digest: String,
+    /// Why, one line each, with the remedy.
+    pub reasons: Vec<String>,
+    /// Try again not before this; `None`: not until the parent changes.
+    pub retry_at: Option<Moment>,
+}
