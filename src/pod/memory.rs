@@ -19,6 +19,8 @@ pub struct Memory {
     pub kubelet: KubeletMemory,
     /// The last time the API answered properly.
     pub last_api_read: Option<Moment>,
+    /// The last of them that was marked on disk, for checkpoints with a `max-offline`.
+    pub marked_api_read: Option<Moment>,
     /// Lineages of the parents that the API named on this node, for when it does not answer.
     pub members: BTreeMap<PodKey, Lineage>,
     /// When the assets of this node's checkpoints were last fetched.

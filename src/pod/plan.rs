@@ -32,6 +32,8 @@ pub enum Step {
     RemoveManifests(PodKey),
     /// Remove what no manifest names any more: assets of a parent whose twin no longer runs.
     RemoveAssets(PodKey),
+    /// Leave a mark on disk that the API answered now: a checkpoint with a `max-offline` wants it known after a reboot.
+    RecordApiRead,
     /// Note in a retired copy that its lineage has a successor on this node.
     NoteSuccessor(PodKey),
     /// Remove the agent's own manifests, assets and the cluster's identity: the last thing it does on a node.

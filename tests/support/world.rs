@@ -254,7 +254,7 @@ impl World {
             Step::RemoveSandboxes { sandboxes, .. } => {
                 self.node().sandboxes.retain(|s| !sandboxes.contains(&s.id));
             }
-            Step::Refresh(_) | Step::StepDown => {}
+            Step::Refresh(_) | Step::StepDown | Step::RecordApiRead => {}
         }
     }
 }

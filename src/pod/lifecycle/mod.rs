@@ -66,6 +66,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
     }
     forget_the_absent(&mut pass);
     remove_orphans(&pass, &own, &mut plan);
+    mark_api_read(&mut pass, &mut plan);
     let refresh = plan.take_refresh(&mut pass);
     let report = report::report(&pass, &own, &rows);
     let wake_at = wake::wake_at(&pass, &rows);
@@ -275,6 +276,18 @@ fn forget_the_absent(pass: &mut Pass) {
     if let super::snapshot::Answer::Listed(parents) = &pass.snapshot.api.answer {
         let disk = pass.disk;
         pass.memory.pods.retain(|key, _| disk.checkpoints.contains_key(key) || parents.contains_key(key));
+    }
+}
+
+/// A `max-offline` counts from the last good read, also after a reboot: so it is marked on disk, but only as often as
+/// the shortest limit needs, and not at all where no pod has one.
+fn mark_api_read(pass: &mut Pass, plan: &mut Plan) {
+    let Some(every) = wake::mark_interval(pass) else { return };
+    let due = pass.memory.marked_api_read.is_none_or(|marked| pass.now >= marked + every);
+    let read_since = pass.memory.last_api_read > pass.memory.marked_api_read;
+    if due && read_since && matches!(pass.snapshot.api.answer, super::snapshot::Answer::Listed(_)) {
+        pass.memory.marked_api_read = pass.memory.last_api_read;
+        plan.last.push(Step::RecordApiRead);
     }
 }
 

@@ -33,6 +33,9 @@ pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<Moment> {
     if pass.snapshot.own.is_some() {
         own(pass, &mut alarm);
     }
+    if let (Some(every), Some(marked)) = (mark_interval(pass), pass.memory.marked_api_read) {
+        alarm.at(marked + every);
+    }
     for since in pass.memory.running_since.values() {
         alarm.at(*since + pass.timings.up_after);
     }
@@ -82,6 +85,11 @@ fn own(pass: &Pass, alarm: &mut Alarm) {
     if let Some(at) = own.refreshed_at {
         alarm.at(at + t.refresh * OWN_REFRESH);
     }
+}
+
+/// A tenth of the shortest `max-offline` on this node.
+pub fn mark_interval(pass: &Pass) -> Option<Duration> {
+    pass.disk.checkpoints.values().filter_map(|c| c.max_offline).min().map(|limit| limit / 10)
 }
 
 /// The agent's own assets are its token and CA: hours are soon enough.
