@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod key;
+pub mod lifecycle;
 pub mod memory;
 pub mod moment;
 pub mod parent;

@@ -54,3 +54,12 @@ pub enum BadPod {
     #[error(transparent)]
     Name(#[from] InvalidName),
 }
+
+impl Parent {
+    /// Names of its main containers (not init containers, not sidecars).
+    pub fn main_containers(&self) -> Vec<String> {
+        let containers = self.object.pointer("/spec/containers").and_then(Value::as_array);
+        let name = |c: &Value| c.get("name").and_then(Value::as_str).map(str::to_owned);
+        containers.map(|list| list.iter().filter_map(name).collect()).unwrap_or_default()
+    }
+}

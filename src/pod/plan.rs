@@ -32,6 +32,10 @@ pub enum Step {
     RemoveManifests(PodKey),
     /// Remove what no manifest names any more: assets of a parent whose twin no longer runs.
     RemoveAssets(PodKey),
+    /// Note in a retired copy that its lineage has a successor on this node.
+    NoteSuccessor(PodKey),
+    /// Remove the agent's own manifests, assets and the cluster's identity: the last thing it does on a node.
+    RemoveOwn(BTreeSet<PodKey>),
     /// Give the lock to the instance that waits for it.
     StepDown,
 }
@@ -50,4 +54,6 @@ pub struct Decision {
     /// A decision hangs on a fresh answer of the API: ask once, then decide again. No steps that depend on it are in
     /// [`Decision::steps`].
     pub ask_api: bool,
+    /// Removal hangs on what the agent's own DaemonSet says: ask once, then decide again.
+    pub ask_scheduling: bool,
 }
