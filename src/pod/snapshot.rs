@@ -32,6 +32,7 @@ pub enum Answer {
 
 /// A checkpoint as it stands on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent observations, not a state machine
 pub struct OnDisk {
     /// UID of the parent it was made from.
     pub uid: Uid,

@@ -134,7 +134,6 @@ impl<'a> Pass<'a> {
         let now = self.now;
         let restarts = self.restarts(key);
         let (twin_alive, exited) = (self.twin_alive(key), self.exited_containers(key));
-        let api_listed = matches!(self.snapshot.api.answer, Answer::Listed(_));
         let memory = self.memory.pods.entry(key.clone()).or_default();
         keep(&mut memory.down_since, node == OnNode::Down, now);
         keep(&mut memory.degraded_since, node == OnNode::Degraded, now);
@@ -153,10 +152,13 @@ impl<'a> Pass<'a> {
         {
             yielding.twin_dead_at.get_or_insert(now);
         }
-        if phase == Phase::Retiring && view == View::Gone {
-            count_grace(memory, api_listed, now);
-        } else {
-            memory.gone = None;
+        match (phase, view) {
+            (Phase::Retiring, View::Gone) => count_grace(memory, now),
+            // An outage neither counts nor starts the count anew.
+            (Phase::Retiring, View::Unavailable | View::Refused) => {
+                memory.gone.iter_mut().for_each(|g| g.counted_to = None);
+            }
+            _ => memory.gone = None,
         }
     }
 
@@ -167,14 +169,14 @@ impl<'a> Pass<'a> {
     }
 
     fn exited_containers(&self, key: &PodKey) -> BTreeSet<ContainerId> {
-        let dead = |s: &&Sandbox| s.containers.iter().filter(|c| c.state == ContainerState::Exited).cloned().collect();
-        self.sandboxes(key).iter().flat_map(|s| -> Vec<_> { dead(&s) }).map(|c| c.id).collect()
+        let containers = self.sandboxes(key).into_iter().flat_map(|s| &s.containers);
+        containers.filter(|c| c.state == ContainerState::Exited).map(|c| c.id.clone()).collect()
     }
 
     /// The facts of one parent, after [`Self::remember`].
     pub fn facts(&self, key: &PodKey, phase: Phase, node: OnNode, view: View, displaced: bool) -> Facts {
-        let none = PodMemory::default();
-        let memory = self.memory.pods.get(key).unwrap_or(&none);
+        let nothing = PodMemory::default();
+        let memory = self.memory.pods.get(key).unwrap_or(&nothing);
         let copy = self.disk.checkpoints.get(key);
         let for_how_long = |since: Option<Moment>| since.map_or(Duration::ZERO, |s| self.now.since(s));
         Facts {
@@ -273,12 +275,12 @@ fn keep(since: &mut Option<Moment>, holds: bool, now: Moment) {
     }
 }
 
-fn count_grace(memory: &mut PodMemory, api_listed: bool, now: Moment) {
+fn count_grace(memory: &mut PodMemory, now: Moment) {
     let gone = memory.gone.get_or_insert(Gone { answered_ms: 0, counted_to: None });
     if let Some(last) = gone.counted_to {
         gone.answered_ms += u64::try_from(now.since(last).as_millis()).unwrap_or(u64::MAX);
     }
-    gone.counted_to = api_listed.then_some(now);
+    gone.counted_to = Some(now);
 }
 
 fn running_since(

@@ -169,19 +169,14 @@ impl Own {
             }
             Scheduling::Deleted | Scheduling::Excluded(_) => {
                 let since = *pass.memory.own.unscheduled_since.get_or_insert(pass.now);
-                pass.now.since(since) >= pass.timings.grace && !self.api_must_be_asked(pass, plan)
+                pass.now.since(since) >= pass.timings.grace && !api_must_be_asked(pass, plan)
             }
             Scheduling::NotAllowed(_) => {
                 pass.now.since(absent_since) >= pass.timings.own_absent
                     && self.others_active(pass).all(|key| pass.on_node(key) == OnNode::Up)
-                    && !self.api_must_be_asked(pass, plan)
+                    && !api_must_be_asked(pass, plan)
             }
         }
-    }
-
-    fn api_must_be_asked(&self, pass: &Pass, plan: &mut Plan) -> bool {
-        plan.ask_api |= pass.api_is_stale();
-        pass.api_is_stale()
     }
 
     fn others_active<'p>(&'p self, pass: &Pass<'p>) -> impl Iterator<Item = &'p PodKey> {
@@ -204,6 +199,11 @@ pub fn remove_other(facts: &Facts, key: &PodKey, plan: &mut Plan) {
     if facts.phase != crate::pod::report::Phase::Watching && settled {
         plan.then.push(Step::RemoveManifests(key.clone()));
     }
+}
+
+fn api_must_be_asked(pass: &Pass, plan: &mut Plan) -> bool {
+    plan.ask_api |= pass.api_is_stale();
+    pass.api_is_stale()
 }
 
 fn fresh_scheduling<'p>(pass: &Pass<'p>) -> Option<&'p Scheduling> {

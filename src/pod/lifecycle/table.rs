@@ -208,3 +208,6 @@ rows! {
 pub fn row(facts: &Facts, timings: &Timings) -> &'static Row {
     ROWS.iter().find(|r| (r.when)(facts, timings)).unwrap_or(&ROWS[ROWS.len() - 1])
 }
+
+#[cfg(test)]
+mod tests;
