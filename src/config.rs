@@ -1,13 +1,12 @@
 //! One validated configuration, made once from the command line. Only here is the environment read (by clap).
 //! Everything wrong with it comes out as one error that says what to do.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::pod::key::{PodKey, check_name};
-use crate::pod::snapshot::Own;
+use crate::pod::snapshot::{Own, Scope};
 use crate::pod::timings::Timings;
 
 mod args;
@@ -108,15 +107,6 @@ impl ServiceEndpoint {
     }
 }
 
-/// Whose annotated pods are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Everybody's.
-    AllNamespaces,
-    /// Those of these namespaces; never empty.
-    Namespaces(BTreeSet<String>),
-}
-
 /// How to log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logs {
@@ -198,23 +188,15 @@ impl ApiConfig {
     }
 }
 
-impl Scope {
-    /// For `status` and `doctor`.
+impl ScopeArgs {
+    /// For `doctor`.
     ///
     /// # Errors
     /// A namespace that is no DNS name.
-    pub fn from_args(args: ScopeArgs) -> Result<Self, ConfigError> {
+    pub fn scope(self) -> Result<Scope, ConfigError> {
         let mut check = Checker::default();
-        let scope = check.scope(args);
+        let scope = check.scope(self);
         check.finish(scope)
-    }
-
-    /// Whether pods of this namespace are kept.
-    pub fn contains(&self, namespace: &str) -> bool {
-        match self {
-            Self::AllNamespaces => true,
-            Self::Namespaces(names) => names.contains(namespace),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use pod_checkpointer::http::health::Health;
 use pod_checkpointer::http::probe_socket::{self, ProbeError, Question};
 use pod_checkpointer::http::server::{self, Sources};
 use pod_checkpointer::pod::report::{Phase, PodReport};
-use pod_checkpointer::pod::status::StatusDoc;
+use pod_checkpointer::pod::status::{PodStatus, StatusDoc};
 use pod_checkpointer::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,7 +66,7 @@ async fn readiness_follows_what_the_agent_publishes() {
 async fn status_is_the_document_that_the_command_prints() {
     let mut view = leading();
     view.status.node = "n1".to_owned();
-    view.status.pods.push(PodReport {
+    let report = PodReport {
         namespace: "kube-system".to_owned(),
         name: "etcd".to_owned(),
         uid: None,
@@ -77,7 +77,8 @@ async fn status_is_the_document_that_the_command_prints() {
         decision: "stay".to_owned(),
         image_present: Some(true),
         assets_at: None,
-    });
+    };
+    view.status.pods.push(PodStatus { report, running: None });
     let agent = Agent::start(view.clone()).await;
     let answer = agent.get("/status").await;
     let body = answer.split("\r\n\r\n").nth(1).unwrap();

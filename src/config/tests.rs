@@ -1,5 +1,6 @@
 //! The configuration as an operator types it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -41,7 +42,7 @@ fn a_node_name_is_all_that_must_be_given() {
     let root = node();
     let config = parse(root.path(), &["--node-name=n1"]).unwrap();
     assert_eq!(config.timings, Timings::default());
-    assert_eq!(config.scope, Scope::Namespaces(BTreeSet::from(["kube-system".to_owned()])));
+    assert_eq!(config.scope, Scope::Only(BTreeSet::from(["kube-system".to_owned()])));
     assert_eq!(config.listen, Some("127.0.0.1:9881".parse().unwrap()));
     assert_eq!(config.own, None);
 }
@@ -50,8 +51,8 @@ fn a_node_name_is_all_that_must_be_given() {
 fn its_own_namespace_is_watched_by_default() {
     let root = node();
     let config = parse(root.path(), &["--node-name=n1", "--pod-namespace=ops", "--pod-name=pc-1"]).unwrap();
-    assert!(config.scope.contains("ops"));
-    assert!(!config.scope.contains("kube-system"));
+    assert!(config.scope.covers("ops"));
+    assert!(!config.scope.covers("kube-system"));
 }
 
 #[test]

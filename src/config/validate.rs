@@ -86,7 +86,7 @@ impl Checker {
             if !wanted.is_empty() {
                 self.unusable("--all-namespaces", "true", "give either this or --namespace, not both");
             }
-            return Scope::AllNamespaces;
+            return Scope::All;
         }
         for name in &wanted {
             if let Err(why) = check_name("namespace", name) {
@@ -95,9 +95,9 @@ impl Checker {
         }
         if wanted.is_empty() {
             let own = given(args.pod_namespace).unwrap_or_else(|| "kube-system".to_owned());
-            return Scope::Namespaces(BTreeSet::from([own]));
+            return Scope::Only(BTreeSet::from([own]));
         }
-        Scope::Namespaces(wanted)
+        Scope::Only(wanted)
     }
 
     pub(super) fn listen(&mut self, text: &str) -> Option<SocketAddr> {

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::key::PodKey;
 use super::report::{PodReport, Report};
+use crate::node::{ContainerState, NodePods, Sandbox, Source};
 
 /// One node's status. Every field may be missing when read, so that a bare [`Report`] can be read too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -20,22 +22,71 @@ pub struct StatusDoc {
     /// What the kubelet knows: `aware` (it has seen the API server since it started), `blind`, or `unknown: …`.
     pub kubelet: String,
     /// Annotated pods and checkpoints, by namespace and name.
-    pub pods: Vec<PodReport>,
+    pub pods: Vec<PodStatus>,
     /// Facts about the node worth a line.
     pub notes: Vec<String>,
+    /// What pods brought back without an API server will lack on this node.
+    pub offline: Vec<String>,
     /// Seconds since the epoch when this was true; 0 where unknown.
     pub at: i64,
 }
 
+/// One pod's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodStatus {
+    /// Its report.
+    #[serde(flatten)]
+    pub report: PodReport,
+    /// What of it runs; `null` where the runtime does not say.
+    #[serde(default)]
+    pub running: Option<Running>,
+}
+
+/// What of a pod runs on the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Running {
+    /// The pod itself.
+    Parent,
+    /// Its checkpoint, as a static pod.
+    Twin,
+    /// Both at once: one makes room for the other.
+    Both,
+    /// Neither.
+    Nothing,
+}
+
 impl StatusDoc {
-    /// The agent's own view: its report, and how its sources stand.
+    /// The agent's own view of the pods; how its sources stand is for the caller to fill in.
     #[must_use]
-    pub fn of(report: &Report) -> Self {
-        Self { pods: report.pods.clone(), notes: report.notes.clone(), ..Self::default() }
+    pub fn of(report: &Report, node: Option<&NodePods>) -> Self {
+        let of_pod = |pod: &PodReport| {
+            let running = node.and_then(|node| Some(running(node, &pod.key()?)));
+            PodStatus { report: pod.clone(), running }
+        };
+        Self { pods: report.pods.iter().map(of_pod).collect(), notes: report.notes.clone(), ..Self::default() }
     }
 
-    /// No pod would stay away after a power cut.
+    /// Every pod would come back after a power cut.
     pub fn all_restorable(&self) -> bool {
-        self.pods.iter().all(|pod| pod.restorable)
+        self.pods.iter().all(|pod| pod.report.restorable)
+    }
+}
+
+/// What of the parent `key` runs, by its containers; a sandbox alone does not count.
+pub fn running(node: &NodePods, key: &PodKey) -> Running {
+    let runs = |s: &&Sandbox| s.ready && s.containers.iter().any(|c| c.state == ContainerState::Running);
+    let is_twin = |s: &Sandbox| {
+        s.source == Source::Static
+            && s.pod.namespace() == key.namespace()
+            && s.checkpoint_of.as_deref() == Some(key.name())
+    };
+    let parent = node.sandboxes.iter().filter(runs).any(|s| s.source == Source::Api && s.pod == *key);
+    let twin = node.sandboxes.iter().filter(runs).any(is_twin);
+    match (parent, twin) {
+        (true, true) => Running::Both,
+        (true, false) => Running::Parent,
+        (false, true) => Running::Twin,
+        (false, false) => Running::Nothing,
     }
 }
