@@ -9,5 +9,6 @@ pub mod parent;
 pub mod plan;
 pub mod report;
 pub mod snapshot;
+pub mod status;
 pub mod timings;
 pub mod wanted;
