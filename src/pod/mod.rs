@@ -7,6 +7,8 @@ pub mod moment;
 pub mod parent;
 pub mod plan;
 pub mod report;
+pub mod sanitize;
 pub mod snapshot;
 pub mod timings;
+pub mod volume;
 pub mod wanted;
