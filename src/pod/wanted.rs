@@ -1,5 +1,6 @@
 //! Which API objects a pod's checkpoint is made of, and what fetching them gave. Pure; fetching is `cluster::objects`.
 
+pub(crate) mod lack;
 pub(crate) mod references;
 
 use std::collections::{BTreeMap, BTreeSet};
