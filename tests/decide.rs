@@ -259,6 +259,7 @@ fn a_failed_capture_waits_for_its_time_or_for_another_content() {
         uid: pod_checkpointer::pod::key::Uid("uid-web-1".into()),
         digest: digest.into(),
         reasons: vec!["PVC".into()],
+        copy_is_good: false,
         retry_at: Some(now + Duration::from_secs(300)),
     };
     world.snapshot.captures.insert(key("web-1"), failure("d1", world.now));

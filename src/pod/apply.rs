@@ -93,7 +93,7 @@ impl Executor {
             Step::Refresh(keys) => {
                 for key in keys {
                     if let Some(parent) = parents.get(&key) {
-                        let done = self.capturer.refresh(parent).await;
+                        let done = self.capturer.capture(parent).await;
                         outcome.capture(key, done);
                     }
                 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::node::ImageRefs;
+
 use super::key::{
     CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION, InvalidName, Lineage, PodKey, Uid,
 };
@@ -67,6 +69,12 @@ pub enum BadPod {
 }
 
 impl Parent {
+    /// Images of all its containers.
+    pub fn images(&self) -> ImageRefs {
+        let lists = ["containers", "initContainers"].iter().filter_map(|list| self.object["spec"][list].as_array());
+        lists.flatten().filter_map(|c| c["image"].as_str()).map(str::to_owned).collect()
+    }
+
     /// Names of its main containers (not init containers, not sidecars).
     pub fn main_containers(&self) -> Vec<String> {
         let containers = self.object.pointer("/spec/containers").and_then(Value::as_array);

@@ -156,6 +156,8 @@ pub struct CaptureFailure {
     pub digest: String,
     /// Why, one line each, with the remedy.
     pub reasons: Vec<String>,
+    /// The copy on disk would start all the same: only news for it could not be had.
+    pub copy_is_good: bool,
     /// Try again not before this; `None`: not until the parent changes.
     pub retry_at: Option<Moment>,
 }

@@ -64,10 +64,9 @@ fn of_pod(pass: &Pass, key: &PodKey, phase: Phase, decision: String, facts: Opti
     }
 }
 
-/// The parent that runs now cannot be saved, so what would come back is at best an older one.
+/// The parent that runs now cannot be saved as it is, so what would come back is at best an older one.
 fn refused_as_it_is(pass: &Pass, key: &PodKey, uid: Option<&Uid>) -> bool {
-    let copy = pass.disk.checkpoints.get(key);
-    pass.snapshot.captures.get(key).is_some_and(|f| Some(&f.uid) == uid && copy.is_none_or(|c| c.digest != f.digest))
+    pass.snapshot.captures.get(key).is_some_and(|f| Some(&f.uid) == uid && !f.copy_is_good)
 }
 
 fn waiting_for(standing: Option<&Standing>) -> String {
