@@ -8,5 +8,6 @@ pub mod parent;
 pub mod plan;
 pub mod report;
 pub mod snapshot;
+pub mod store;
 pub mod timings;
 pub mod wanted;
