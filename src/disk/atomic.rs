@@ -53,15 +53,21 @@ pub fn write_volatile(files: &dyn Files, path: &str, bytes: &[u8], mode: u32) ->
 /// Gives the file `from` a second name `to`, replacing what is there; where links cannot be made (another filesystem,
 /// one without them), a copy. Needs no free blocks where a link does. The directory is not synced.
 pub fn link(files: &dyn Files, from: &str, to: &str, limit: u64, mode: u32) -> Result<(), FileError> {
-    let linked = if files.stat(to)?.is_none() {
-        files.link(from, to)
-    } else {
-        place(files, to, |temporary| files.link(from, temporary))
-    };
+    let linked = if files.stat(to)?.is_none() { files.link(from, to) } else { replace_by_link(files, from, to) };
     match linked {
         Err(error) if cannot_link(&error) => put(files, to, &files.read(from, limit)?, mode),
         other => other,
     }
+}
+
+fn replace_by_link(files: &dyn Files, from: &str, to: &str) -> Result<(), FileError> {
+    let mut used = String::new();
+    place(files, to, |temporary| {
+        temporary.clone_into(&mut used);
+        files.link(from, temporary)
+    })?;
+    // Renaming over another name of the same file does nothing and says that it worked.
+    if files.stat(&used)?.is_some() { files.remove_file(&used) } else { Ok(()) }
 }
 
 fn cannot_link(error: &FileError) -> bool {
@@ -70,11 +76,7 @@ fn cannot_link(error: &FileError) -> bool {
 }
 
 /// Lets `make` make a temporary and renames it to `path`; a failure leaves no temporary if that can be helped.
-fn place(
-    files: &dyn Files,
-    path: &str,
-    make: impl FnOnce(&str) -> Result<(), FileError>,
-) -> Result<(), FileError> {
+fn place(files: &dyn Files, path: &str, make: impl FnOnce(&str) -> Result<(), FileError>) -> Result<(), FileError> {
     let temporary = temporary(path);
     make(&temporary).and_then(|()| files.rename(&temporary, path)).inspect_err(|_| {
         // The first error is the one to tell; what cannot be removed now goes with the next sweep.

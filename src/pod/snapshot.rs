@@ -81,6 +81,20 @@ pub struct Inventory {
     pub unreadable: BTreeMap<String, String>,
     /// The cluster's identity (UID of namespace kube-system), once known.
     pub cluster: Option<Uid>,
+    /// Active manifests whose content is not that of the copy in [`Inventory::checkpoints`]: activating again replaces
+    /// them (the kubelet then restarts the twin).
+    pub stale: std::collections::BTreeSet<PodKey>,
+    /// Checkpoints of the original program (`<ns>-<name>.json`), by parent.
+    pub legacy: BTreeMap<PodKey, LegacyFiles>,
+}
+
+/// Where the original program's manifest of a pod is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LegacyFiles {
+    /// In the kubelet's directory: it runs.
+    pub active: bool,
+    /// In the inactive directory.
+    pub inactive: bool,
 }
 
 /// Which namespaces' parents the agent keeps.
