@@ -54,3 +54,26 @@ pub enum BadPod {
     #[error(transparent)]
     Name(#[from] InvalidName),
 }
+
+impl Parent {
+    /// Reads a pod object; `None` where it is no parent of `node`: not annotated, static, a checkpoint, elsewhere.
+    pub fn from_api(object: &Value, node: &str) -> Result<Option<Self>, BadPod> {
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str);
+        let name = text("/metadata/name").ok_or(BadPod::Missing("metadata.name"))?;
+        let namespace = text("/metadata/namespace").ok_or(BadPod::Missing("metadata.namespace"))?;
+        let key = PodKey::new(namespace, name)?;
+        let annotation = |name: &str| object.get("metadata")?.get("annotations")?.get(name)?.as_str();
+        let annotated = annotation(super::key::CHECKPOINT_ANNOTATION) == Some("true");
+        let copy = annotation(super::key::CHECKPOINT_OF_ANNOTATION).is_some();
+        if !annotated || copy || text("/spec/nodeName") != Some(node) {
+            return Ok(None);
+        }
+        let uid = Uid::from(text("/metadata/uid").ok_or(BadPod::Missing("metadata.uid"))?);
+        let lineage = Lineage { namespace: namespace.to_owned(), kind: "Pod".to_owned(), name: name.to_owned() };
+        let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+        let ready = conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"));
+        let digest = object["spec"].to_string();
+        let object = std::sync::Arc::new(object.clone());
+        Ok(Some(Self { key, uid, lineage, standing: Standing::Here { ready }, digest, object }))
+    }
+}
