@@ -135,17 +135,17 @@ impl ApiClient {
         &self,
         call: &Call,
         limit: Duration,
-        parse: impl Fn(&[u8]) -> Result<T, String>,
+        parse: impl Fn(&[u8]) -> Result<T, String> + Sync,
     ) -> Result<T, ApiError> {
         let parse = &parse;
-        self.race(call, limit, async |server| {
+        let attempt = |client: kube::Client, request| async move {
             let mut body = Vec::new();
-            let answer = server.client.request_stream(call.request()?).await?;
+            let answer = client.request_stream(request).await?;
             let read = answer.take(MAX_ANSWER).read_to_end(&mut body).await;
             read.map_err(|e| ApiError::Unavailable(format!("the answer broke off: {e}")))?;
             parse(&body).map_err(|why| ApiError::Unavailable(format!("answered nonsense: {why}")))
-        })
-        .await
+        };
+        self.race(call, limit, attempt).await
     }
 
     /// The body as it comes; `limit` is for its beginning only. For watches.
@@ -154,14 +154,15 @@ impl ApiClient {
         call: &Call,
         limit: Duration,
     ) -> Result<impl AsyncBufRead + Send + Unpin + use<>, ApiError> {
-        self.race(call, limit, async |server| Ok(server.client.request_stream(call.request()?).await?)).await
+        let attempt = |client: kube::Client, request| async move { Ok(client.request_stream(request).await?) };
+        self.race(call, limit, attempt).await
     }
 
-    async fn race<T>(
+    async fn race<T, F: Future<Output = Result<T, ApiError>>>(
         &self,
         call: &Call,
         limit: Duration,
-        attempt: impl AsyncFn(&Server) -> Result<T, ApiError>,
+        attempt: impl Fn(kube::Client, Request<Vec<u8>>) -> F,
     ) -> Result<T, ApiError> {
         let deadline = Instant::now() + limit;
         let inner = &self.0;
@@ -180,8 +181,8 @@ impl ApiClient {
             for index in waiting.split_off(waiting.len() - start).into_iter().rev() {
                 let server = &inner.servers[index];
                 inner.counts[call.verb as usize].fetch_add(1, Ordering::Relaxed);
-                let attempt = &attempt;
-                running.push(async move { (index, attempt(server).await.map_err(|e| e.at(&server.name))) });
+                let attempt = attempt(server.client.clone(), call.request()?);
+                running.push(async move { (index, attempt.await.map_err(|e| e.at(&server.name))) });
             }
             start = tokio::select! {
                 Some((index, result)) = running.next() => {

@@ -8,4 +8,5 @@ pub mod config;
 pub mod error;
 pub mod identity;
 pub mod objects;
+pub mod pods;
 pub mod tokens;
