@@ -70,11 +70,7 @@ fn cannot_link(error: &FileError) -> bool {
 }
 
 /// Lets `make` make a temporary and renames it to `path`; a failure leaves no temporary if that can be helped.
-fn place(
-    files: &dyn Files,
-    path: &str,
-    make: impl FnOnce(&str) -> Result<(), FileError>,
-) -> Result<(), FileError> {
+fn place(files: &dyn Files, path: &str, make: impl FnOnce(&str) -> Result<(), FileError>) -> Result<(), FileError> {
     let temporary = temporary(path);
     make(&temporary).and_then(|()| files.rename(&temporary, path)).inspect_err(|_| {
         // The first error is the one to tell; what cannot be removed now goes with the next sweep.
