@@ -32,7 +32,7 @@ pub(super) fn look(path: &Path) -> io::Result<Holder> {
     }
     // Not readable in some sandboxes: then the original's lock stays unseen.
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    Ok(flock_of(&locks, file.metadata()?.ino()).map_or(Holder::Nobody, Holder::Other))
+    Ok(flock_of(&locks, file.metadata()?.ino()))
 }
 
 fn ofd_locked(file: &impl AsFd) -> io::Result<bool> {
@@ -50,13 +50,14 @@ fn ofd_locked(file: &impl AsFd) -> io::Result<bool> {
 
 /// The holder of a `flock` on this inode in `/proc/locks`, proc(5): `1: FLOCK ADVISORY WRITE 708 00:13:16968 0 EOF`.
 /// The device is not compared: container filesystems show another one there than stat does.
-fn flock_of(locks: &str, inode: u64) -> Option<Option<u32>> {
-    locks.lines().find_map(|line| {
+fn flock_of(locks: &str, inode: u64) -> Holder {
+    let holder = locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [_, "FLOCK", _, _, pid, file, ..] = fields.as_slice() else { return None };
         let same = file.rsplit(':').next()?.parse() == Ok(inode);
-        same.then(|| pid.parse().ok().filter(|pid| *pid > 0))
-    })
+        same.then(|| Holder::Other(pid.parse().ok().filter(|pid| *pid > 0)))
+    });
+    holder.unwrap_or(Holder::Nobody)
 }
 
 #[cfg(test)]
@@ -98,8 +99,8 @@ mod tests {
     #[test]
     fn a_flock_is_found_by_its_inode() {
         let locks = "1: POSIX  ADVISORY  WRITE 12 00:13:5 0 EOF\n2: FLOCK  ADVISORY  WRITE 708 00:13:16968 0 EOF\n";
-        assert_eq!(flock_of(locks, 16968), Some(Some(708)));
-        assert_eq!(flock_of(locks, 5), None);
-        assert_eq!(flock_of("garbage\n2: FLOCK", 5), None);
+        assert_eq!(flock_of(locks, 16968), Holder::Other(Some(708)));
+        assert_eq!(flock_of(locks, 5), Holder::Nobody);
+        assert_eq!(flock_of("garbage\n2: FLOCK", 5), Holder::Nobody);
     }
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod doctor;
+mod lock_holder;
+mod node_view;
 mod output;
 pub mod probe;
 pub mod status;

@@ -24,7 +24,9 @@ const WIDTH: u16 = 160;
 pub(super) fn print_bytes(bytes: &[u8]) -> u8 {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => failed(&format!("cannot write the answer: {why}"), FAILED),
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            failed(&format!("cannot write the answer: {why}"), FAILED)
+        }
         _ => DONE,
     }
 }
@@ -47,7 +49,7 @@ pub(super) fn failed(why: &impl Display, code: u8) -> u8 {
 /// An empty table: columns apart by blanks, so that `grep` and `awk` work on it, cells wrapped to the terminal.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(header.iter().copied());
+    table.load_style(comfy_table::presets::NOTHING).set_header(header.iter().copied());
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width());
     table
 }
@@ -62,4 +64,9 @@ fn width() -> u16 {
 /// Clap measures the terminal for its help with this crate too.
 fn terminal_width() -> Option<u16> {
     terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| width)
+}
+
+/// The table without the blanks at the ends of its lines.
+pub(super) fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

@@ -10,14 +10,11 @@ use super::check::Check;
 
 const NAME: &str = "pod network without an API server";
 
-/// Plugin types that ask the API server (or an agent that does) whenever a pod starts. By their own documentation: Calico
-/// and Canal read the pod and allocate from API objects, Cilium, Antrea, OVN-Kubernetes and kube-ovn ask a daemon that
-/// does, Multus reads the pod; flannel's `flannel` type needs `/run/flannel/subnet.env`, which its pod writes after it
-/// has asked the API server.
-const ASKS: [(&str, &str); 12] = [
+/// Plugin types known to need the API server, or a daemon that needs it, when a pod starts after a reboot: flannel's, for
+/// one, waits for `/run/flannel/subnet.env`, which its daemon writes once it has asked the API server.
+const ASKS: [(&str, &str); 11] = [
     ("calico", "Calico"),
     ("calico-ipam", "Calico"),
-    ("canal", "Canal"),
     ("cilium-cni", "Cilium"),
     ("antrea", "Antrea"),
     ("ovn-k8s-cni-overlay", "OVN-Kubernetes"),
@@ -79,10 +76,10 @@ fn judge_types(types: Vec<String>) -> Network {
 
 pub(super) fn check(dir: &Path) -> Check {
     match look(dir) {
-        Network::Independent(types) => Check::ok(NAME, format!("{} ask nobody", types.join(", "))),
+        Network::Independent(types) => Check::ok(NAME, format!("{}: not known to need one", types.join(", "))),
         Network::Asks(product) => Check::warn(
             NAME,
-            format!("{product} asks the API server for each new pod"),
+            format!("{product} needs the API server to start pods after a reboot"),
             "after a power cut only pods on hostNetwork come back without it; annotate the API server's own pods, which \
              are on hostNetwork, so that it comes back first",
         ),
@@ -112,7 +109,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case(r#"{"plugins":[{"type":"calico","ipam":{"type":"calico-ipam"}},{"type":"portmap"}]}"#, Network::Asks("Calico"))]
+    #[case(
+        r#"{"plugins":[{"type":"calico","ipam":{"type":"calico-ipam"}},{"type":"portmap"}]}"#,
+        Network::Asks("Calico")
+    )]
     #[case(r#"{"type":"cilium-cni"}"#, Network::Asks("Cilium"))]
     #[case(r#"{"plugins":[{"type":"flannel","delegate":{}}]}"#, Network::Asks("flannel"))]
     #[case(

@@ -19,7 +19,11 @@ const INODES: u64 = 1000;
 
 pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
     let mut checks = vec![
-        writable("checkpoints can be written", &node.etc_dir, "mount the node's /etc/kubernetes read-write, run as root"),
+        writable(
+            "checkpoints can be written",
+            &node.etc_dir,
+            "mount the node's /etc/kubernetes read-write, run as root",
+        ),
         writable(
             "static pods can be written",
             &node.manifests_dir,
@@ -108,7 +112,9 @@ fn volatile(run_dir: &Path) -> Check {
     // Before the agent's first start only its parent is there.
     let there = run_dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(run_dir);
     match statfs(there) {
-        Ok(stat) if stat.filesystem_type() == TMPFS_MAGIC => Check::ok(NAME, format!("{} is a tmpfs", run_dir.display())),
+        Ok(stat) if stat.filesystem_type() == TMPFS_MAGIC => {
+            Check::ok(NAME, format!("{} is a tmpfs", run_dir.display()))
+        }
         Ok(_) => Check::warn(
             NAME,
             format!("{} is no tmpfs", run_dir.display()),
