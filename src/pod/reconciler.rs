@@ -199,4 +199,3 @@ impl<A: Audience> Reconciler<A> {
         let _ = timeout(GATHER, std::future::pending::<()>()).await;
     }
 }
-
