@@ -10,6 +10,7 @@ mod lock_holder;
 mod node_view;
 mod output;
 pub mod probe;
+mod run;
 pub mod status;
 
 /// It did what was asked.
@@ -47,6 +48,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The agent: save annotated pods of this node, run them while the API server is away, hand them back
+    Run(Box<crate::config::RunArgs>),
     /// Show which pods of this node would come back after a power cut, and why not
     Status(status::StatusArgs),
     /// Check everything that this node needs, with the remedy for what is missing
@@ -65,11 +68,12 @@ enum Command {
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     // Help and version are printed by clap; so are unknown flags, with exit code 2.
-    ExitCode::from(run(Cli::parse().command))
+    ExitCode::from(dispatch(Cli::parse().command))
 }
 
-fn run(command: Command) -> u8 {
+fn dispatch(command: Command) -> u8 {
     match command {
+        Command::Run(args) => run::run(*args),
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Probe(args) => probe::run(&args),
