@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod render;
+
 use std::process::ExitCode;
 
 /// Parses the arguments and runs the command.
