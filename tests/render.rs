@@ -92,6 +92,21 @@ fn a_pod_of_a_running_cluster_gets_no_second_token() {
 }
 
 #[test]
+fn the_command_prints_and_tells_by_its_exit_code() {
+    let command = |input: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("pod-checkpointer").unwrap();
+        command.args(["render", "-f", "-"]).write_stdin(input).assert()
+    };
+    let kept = command(DAEMON_SET).code(0).get_output().clone();
+    let text = String::from_utf8(kept.stdout).unwrap();
+    assert!(text.contains("every container also has KUBERNETES_SERVICE_HOST"), "{text}");
+    let refused = command(&DAEMON_SET.replace("volumes: [", "volumes: [{name: c, csi: {driver: d}}, "));
+    let refused = refused.code(1).get_output().clone();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("volume c: csi needs a CSI driver"), "{refused:?}");
+    command("kind: Service").code(2);
+}
+
+#[test]
 fn useless_input_is_told_from_pods_that_cannot_be_kept() {
     assert!(matches!(try_render("kind: Service"), Err(BadInput::NoPods)));
     assert!(matches!(try_render(""), Err(BadInput::NoPods)));

@@ -5,23 +5,16 @@ mod input;
 mod offline;
 
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use anyhow::Context as _;
-use serde_json::Value;
-
+use super::{DONE, FAILED, MISUSED, output};
 use crate::pod::checkpoint::Checkpoint;
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
+use crate::pod::store::yaml;
 
 pub use input::BadInput;
-
-/// Exit code where a pod is not restorable.
-const NOT_RESTORABLE: u8 = 1;
-/// Exit code where there is nothing to render.
-const BAD_INPUT: u8 = 2;
 
 /// Print the checkpoint that the agent would write for a pod, without a cluster
 #[derive(Debug, Clone, clap::Args)]
@@ -57,28 +50,25 @@ pub struct Rendered {
     pub reasons: Vec<String>,
 }
 
-impl Render {
-    /// Prints the checkpoints to standard output and what speaks against them to standard error. Exit code 0, 1 if a
-    /// pod is not restorable, 2 if the input is no use.
-    ///
-    /// # Errors
-    /// Standard output cannot be written.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let rendered = match self.text().map_err(anyhow::Error::from).and_then(|text| Ok(self.render(&text)?)) {
-            Ok(rendered) => rendered,
-            Err(error) => {
-                writeln!(io::stderr(), "error: {}: {error:#}", self.filename.display())?;
-                return Ok(ExitCode::from(BAD_INPUT));
-            }
-        };
-        io::stdout().write_all(rendered.checkpoints.as_bytes()).context("cannot write to standard output")?;
-        let mut errors = io::stderr();
-        for line in rendered.notes.iter().map(|note| format!("note: {note}")).chain(rendered.reasons.iter().cloned()) {
-            writeln!(errors, "{line}")?;
-        }
-        Ok(if rendered.reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RESTORABLE) })
+/// Prints the checkpoints to standard output and what speaks against them to standard error. The exit code is 1 if a
+/// pod is not restorable, 2 if the input is no use.
+pub(super) fn run(args: &Render) -> u8 {
+    let text = match args.text() {
+        Ok(text) => text,
+        Err(why) => return output::failed(&format!("cannot read {}: {why}", args.filename.display()), MISUSED),
+    };
+    let rendered = match args.render(&text) {
+        Ok(rendered) => rendered,
+        Err(why) => return output::failed(&format!("{}: {why}", args.filename.display()), MISUSED),
+    };
+    for note in &rendered.notes {
+        output::failed(&format!("note: {note}"), DONE);
     }
+    let printed = output::print_bytes(rendered.checkpoints.as_bytes());
+    if rendered.reasons.is_empty() { printed } else { output::failed(&rendered.reasons.join("\n"), FAILED) }
+}
 
+impl Render {
     fn text(&self) -> io::Result<String> {
         if self.filename.as_os_str() == "-" {
             let mut text = String::new();
@@ -139,10 +129,5 @@ fn document(parent: &Parent, facts: &NodeFacts, checkpoint: &Checkpoint) -> Stri
             let _ = writeln!(text, "#     {:04o} {path}{owner}", file.mode);
         }
     }
-    text + &yaml(&checkpoint.manifest)
-}
-
-fn yaml(manifest: &Value) -> String {
-    // JSON, which is YAML too, in the case that cannot happen: a JSON value has nothing that YAML lacks.
-    serde_yaml::to_string(manifest).unwrap_or_else(|_| format!("{manifest}\n"))
+    text + &yaml::to_text(&checkpoint.manifest)
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::node::ImageRefs;
+
 use super::key::{
     CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION, InvalidName, Lineage, PodKey, Uid,
 };
@@ -67,6 +69,23 @@ pub enum BadPod {
 }
 
 impl Parent {
+    /// Images of all its containers, and those that it mounts as volumes.
+    pub fn images(&self) -> ImageRefs {
+        let references = |list: &str, image: &str| {
+            let entries = self.object["spec"][list].as_array().into_iter().flatten();
+            entries.filter_map(|entry| entry.pointer(image)?.as_str()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let all = [("initContainers", "/image"), ("containers", "/image"), ("volumes", "/image/reference")];
+        all.into_iter().flat_map(|(list, image)| references(list, image)).collect()
+    }
+
+    /// Names of its main containers (not init containers, not sidecars).
+    pub fn main_containers(&self) -> Vec<String> {
+        let containers = self.object.pointer("/spec/containers").and_then(Value::as_array);
+        let name = |c: &Value| c.get("name").and_then(Value::as_str).map(str::to_owned);
+        containers.map(|list| list.iter().filter_map(name).collect()).unwrap_or_default()
+    }
+
     /// Reads a pod object of the API server; `node` is this node's name. `None`: not a parent (not annotated, static
     /// or the mirror of a static pod, itself a checkpoint).
     pub fn from_api(pod: &Value, node: &str) -> Result<Option<Self>, BadPod> {
