@@ -1,0 +1,3 @@
+//! What the hermetic suites stand on: the systems around the agent, in this process.
+
+pub mod api;
