@@ -1,0 +1,90 @@
+"""Container images as OCI archives, byte for byte the same for the same content."""
+
+import hashlib
+import io
+import json
+import tarfile
+
+from . import components
+from .node import PAUSE
+from .process import Failed
+
+APPLICATION = "test.invalid/application:1"
+
+
+def write(archive, reference, files, links=(), config=None):
+    """Writes an image of one layer: `files` {path: (bytes, mode)}, `links` [(path, target)]."""
+    layer = _layer(files, links)
+    configuration = json.dumps({"architecture": "amd64", "os": "linux", "config": config or {},
+                                "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]}}).encode()
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                           "config": _descriptor("application/vnd.oci.image.config.v1+json", configuration),
+                           "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar", layer)]}).encode()
+    entry = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
+    entry["annotations"] = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference.rpartition(":")[2]}
+    with tarfile.open(archive, "w") as out:
+        _add(out, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+        _add(out, "index.json", json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode())
+        for blob in (layer, configuration, manifest):
+            _add(out, f"blobs/sha256/{_digest(blob).removeprefix('sha256:')}", blob)
+    return archive
+
+
+def agent(archive, reference, binary):
+    """The agent's image, the same as the Dockerfile's last stage: the static binary and nothing else."""
+    content = binary.read_bytes()
+    if b"/lib64/ld-linux-x86-64.so.2\0" in content[:4096]:
+        raise Failed(f"{binary} is linked dynamically and cannot run FROM scratch. Build it with: "
+                     "RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu")
+    return write(archive, reference, {"pod-checkpointer": (content, 0o755)},
+                 config={"Entrypoint": ["/pod-checkpointer"], "User": "0:0", "WorkingDir": "/"})
+
+
+_APPLETS = ("sh", "cat", "chmod", "chown", "date", "dd", "echo", "env", "find", "grep", "head", "hostname", "httpd", "id", "kill", "ln", "ls",
+            "mkdir", "mv", "nc", "printf", "ps", "readlink", "rm", "sed", "sha256sum", "sleep", "sort", "stat", "tail", "test", "touch", "tr",
+            "true", "wc", "wget", "xargs")
+
+
+def application(archive, reference=APPLICATION, config=None):
+    """An image to test with: a static busybox."""
+    return write(archive, reference, {"bin/busybox": (components.BUSYBOX.read_bytes(), 0o755), "tmp/.keep": (b"", 0o644)},
+                 [(f"bin/{name}", "busybox") for name in _APPLETS], config or {"Env": ["PATH=/bin"], "Cmd": ["sh"]})
+
+
+def pause(archive):
+    """What holds a pod's namespaces."""
+    return application(archive, PAUSE, {"Cmd": ["/bin/sleep", "2147483647"]})
+
+
+def _layer(files, links):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as layer:
+        made = set()
+        for path in [*files, *(path for path, _ in links)]:
+            parent = path.rpartition("/")[0]
+            if parent and parent not in made:
+                made.add(parent)
+                entry = tarfile.TarInfo(parent)
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                layer.addfile(entry)
+        for path, (content, mode) in files.items():
+            _add(layer, path, content, mode)
+        for path, target in links:
+            entry = tarfile.TarInfo(path)
+            entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
+            layer.addfile(entry)
+    return out.getvalue()
+
+
+def _add(archive, path, content, mode=0o644):
+    entry = tarfile.TarInfo(path)
+    entry.size, entry.mode = len(content), mode
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _digest(content):
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _descriptor(kind, content):
+    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
