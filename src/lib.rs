@@ -7,6 +7,9 @@
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod config;
 pub mod disk;
+pub mod http;
 pub mod node;
 pub mod pod;
+pub mod telemetry;

@@ -1,1 +1,8 @@
-//! Durable files.
+//! Durable files: what a name may reach, what a power cut may take. Knows nothing of pods.
+
+pub mod atomic;
+pub mod beneath;
+pub mod files;
+pub mod lock;
+pub mod settled;
+pub mod volume_dir;

@@ -1,5 +1,13 @@
 //! This node without the API server: its container runtime and its kubelet, as the deciding code sees them.
 
+pub mod cri;
+pub mod endpoint;
+pub mod images;
+pub mod kubelet;
+mod listing;
+pub mod pull_records;
+pub mod runtime_watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pod::key::{ContainerId, PodKey, SandboxId, Uid};

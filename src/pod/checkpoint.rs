@@ -52,6 +52,9 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// Every tree.
+    pub const ALL: [Self; 3] = [Self::Secrets, Self::ConfigMaps, Self::Volumes];
+
     /// The directory's name under `/etc/kubernetes`.
     pub fn dir(self) -> &'static str {
         match self {

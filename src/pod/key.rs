@@ -77,6 +77,7 @@ impl PodKey {
     }
 
     /// The static pod that the kubelet of `node` makes from this pod's manifest.
+    #[must_use]
     pub fn twin(&self, node: &str) -> Self {
         Self { namespace: self.namespace.clone(), name: format!("{}-{node}", self.name) }
     }

@@ -1,8 +1,21 @@
 //! What one pod object from the API server says, read from its raw JSON: who it is, how it stands.
 
+mod digest;
+mod duration;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::key::{InvalidName, Lineage, PodKey, Uid};
+use crate::node::ImageRefs;
+
+use super::key::{
+    CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION, InvalidName, Lineage, PodKey, Uid,
+};
+
+/// Annotation that the kubelet puts on the mirror of a static pod.
+const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// Annotation on a parent: never activate later than this after the last good read of the API.
 pub const MAX_OFFLINE_ANNOTATION: &str = "checkpointer.alpha.coreos.com/max-offline";
@@ -41,7 +54,7 @@ pub struct Parent {
     /// SHA-256 of everything in the object that a checkpoint is made of (metadata that matters and spec).
     pub digest: String,
     /// The object itself, without `managedFields` and `status`.
-    pub object: std::sync::Arc<Value>,
+    pub object: Arc<Value>,
 }
 
 /// A pod object that cannot be read.
@@ -53,4 +66,129 @@ pub enum BadPod {
     /// A name that no API server would give.
     #[error(transparent)]
     Name(#[from] InvalidName),
+}
+
+impl Parent {
+    /// Images of all its containers.
+    pub fn images(&self) -> ImageRefs {
+        let lists = ["containers", "initContainers"].iter().filter_map(|list| self.object["spec"][list].as_array());
+        lists.flatten().filter_map(|c| c["image"].as_str()).map(str::to_owned).collect()
+    }
+
+    /// Names of its main containers (not init containers, not sidecars).
+    pub fn main_containers(&self) -> Vec<String> {
+        let containers = self.object.pointer("/spec/containers").and_then(Value::as_array);
+        let name = |c: &Value| c.get("name").and_then(Value::as_str).map(str::to_owned);
+        containers.map(|list| list.iter().filter_map(name).collect()).unwrap_or_default()
+    }
+
+    /// Reads a pod object of the API server; `node` is this node's name. `None`: not a parent (not annotated, static
+    /// or the mirror of a static pod, itself a checkpoint).
+    pub fn from_api(pod: &Value, node: &str) -> Result<Option<Self>, BadPod> {
+        Self::from_api_keeping(pod, node, &[])
+    }
+
+    /// [`Self::from_api`] where annotations with these prefixes enter the checkpoint (`--keep-annotation`), so that
+    /// the digest changes with them.
+    pub fn from_api_keeping(pod: &Value, node: &str, keep_annotations: &[String]) -> Result<Option<Self>, BadPod> {
+        if !is_parent(pod) {
+            return Ok(None);
+        }
+        let metadata = |field: &'static str, what| match pod["metadata"][field].as_str() {
+            Some(text) if !text.is_empty() => Ok(text),
+            _ => Err(BadPod::Missing(what)),
+        };
+        let key = PodKey::new(metadata("namespace", "metadata.namespace")?, metadata("name", "metadata.name")?)?;
+        let uid = Uid::from(metadata("uid", "metadata.uid")?);
+        let spec = pod.get("spec").and_then(Value::as_object).ok_or(BadPod::Missing("spec"))?;
+        if !spec.get("containers").is_some_and(Value::is_array) {
+            return Err(BadPod::Missing("spec.containers"));
+        }
+        let lineage = lineage(pod, &key);
+        let standing = standing(pod, node, &lineage);
+        let digest = digest::of(pod, &lineage.to_string(), keep_annotations);
+        Ok(Some(Self { key, uid, lineage, standing, digest, object: Arc::new(trimmed(pod)) }))
+    }
+
+    /// The parent's `max-offline` annotation.
+    ///
+    /// # Errors
+    /// A value that is not a duration, as a sentence: whoever wrote it wanted a limit, so none must be guessed.
+    pub fn max_offline(&self) -> Result<Option<Duration>, String> {
+        let Some(text) = annotation(&self.object, MAX_OFFLINE_ANNOTATION) else { return Ok(None) };
+        duration::parse(text).map(Some).ok_or_else(|| {
+            format!("annotation {MAX_OFFLINE_ANNOTATION} is {text:?}, which is no duration; write it like 10m or 1h30m")
+        })
+    }
+}
+
+fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
+    pod["metadata"]["annotations"][name].as_str()
+}
+
+fn is_parent(pod: &Value) -> bool {
+    let is_static = matches!(annotation(pod, CONFIG_SOURCE_ANNOTATION), Some("file" | "http"))
+        || annotation(pod, MIRROR_ANNOTATION).is_some();
+    annotation(pod, CHECKPOINT_ANNOTATION) == Some("true")
+        && !is_static
+        && pod["metadata"]["annotations"].get(CHECKPOINT_OF_ANNOTATION).is_none()
+}
+
+fn lineage(pod: &Value, key: &PodKey) -> Lineage {
+    let owners = pod["metadata"]["ownerReferences"].as_array();
+    let controller = owners.into_iter().flatten().find(|owner| owner["controller"] == true);
+    let (kind, name) = match controller.and_then(|owner| Some((owner["kind"].as_str()?, owner["name"].as_str()?))) {
+        Some(("ReplicaSet", name)) => {
+            let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str().unwrap_or_default();
+            let stem = name.strip_suffix(hash).and_then(|stem| stem.strip_suffix('-'));
+            ("ReplicaSet", stem.filter(|_| !hash.is_empty()).unwrap_or(name))
+        }
+        Some(owner) => owner,
+        None => ("Pod", key.name()),
+    };
+    Lineage { namespace: key.namespace().to_owned(), kind: kind.to_owned(), name: name.to_owned() }
+}
+
+fn standing(pod: &Value, node: &str, lineage: &Lineage) -> Standing {
+    let gone = |why: String| Standing::Gone { why };
+    if pod["metadata"]["deletionTimestamp"].is_string() {
+        return gone("being deleted".to_owned());
+    }
+    match pod["spec"]["nodeName"].as_str() {
+        Some(name) if name == node => {}
+        Some(name) if !name.is_empty() => return gone(format!("bound to node {name}")),
+        _ => return gone("not bound to a node".to_owned()),
+    }
+    let status = &pod["status"];
+    let reason = status["reason"].as_str().unwrap_or_default();
+    match status["phase"].as_str() {
+        Some("Succeeded") => gone("succeeded".to_owned()),
+        Some("Failed") if matches!(lineage.kind.as_str(), "Pod" | "DaemonSet") && is_rejection(reason) => {
+            Standing::Rejected { reason: reason.to_owned() }
+        }
+        Some("Failed") if reason.is_empty() => gone("failed".to_owned()),
+        Some("Failed") => gone(format!("failed: {reason}")),
+        _ => Standing::Here { ready: is_ready(status) },
+    }
+}
+
+/// Reasons with which the kubelet refuses or throws out a pod that another one, a twin perhaps, has no room beside.
+fn is_rejection(reason: &str) -> bool {
+    matches!(reason, "NodePorts" | "Preempting" | "Evicted" | "UnexpectedAdmissionError") || reason.starts_with("OutOf")
+}
+
+fn is_ready(status: &Value) -> bool {
+    let conditions = status["conditions"].as_array();
+    conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
+
+fn trimmed(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    if let Some(object) = pod.as_object_mut() {
+        object.remove("status");
+    }
+    if let Some(metadata) = pod["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    pod
 }

@@ -32,6 +32,12 @@ pub enum Step {
     RemoveManifests(PodKey),
     /// Remove what no manifest names any more: assets of a parent whose twin no longer runs.
     RemoveAssets(PodKey),
+    /// Leave a mark on disk that the API answered now: a checkpoint with a `max-offline` wants it known after a reboot.
+    RecordApiRead,
+    /// Note in a retired copy that its lineage has a successor on this node.
+    NoteSuccessor(PodKey),
+    /// Remove the agent's own manifests, assets and the cluster's identity: the last thing it does on a node.
+    RemoveOwn(BTreeSet<PodKey>),
     /// Give the lock to the instance that waits for it.
     StepDown,
 }
@@ -50,4 +56,6 @@ pub struct Decision {
     /// A decision hangs on a fresh answer of the API: ask once, then decide again. No steps that depend on it are in
     /// [`Decision::steps`].
     pub ask_api: bool,
+    /// Removal hangs on what the agent's own DaemonSet says: ask once, then decide again.
+    pub ask_scheduling: bool,
 }

@@ -1,6 +1,6 @@
 //! Everything the deciding code may look at, as plain values. Who fills it: `observe`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::key::{Lineage, PodKey, Uid};
@@ -32,6 +32,7 @@ pub enum Answer {
 
 /// A checkpoint as it stands on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent observations, not a state machine
 pub struct OnDisk {
     /// UID of the parent it was made from.
     pub uid: Uid,
@@ -57,6 +58,10 @@ pub struct OnDisk {
     pub max_offline: Option<Duration>,
     /// Why this copy cannot start as it is (assets missing), if it cannot.
     pub incomplete: Option<String>,
+    /// A retired copy whose lineage had a successor on this node.
+    pub successor_seen: bool,
+    /// The manifest in the kubelet's directory is ours but not the one kept aside.
+    pub active_differs: bool,
     /// What the running twin will lack, though it starts.
     pub degraded: Vec<String>,
     /// Modification time of the oldest asset, seconds since the epoch, where there are assets.
@@ -69,11 +74,59 @@ pub struct Inventory {
     /// Our checkpoints by parent.
     pub checkpoints: BTreeMap<PodKey, OnDisk>,
     /// Parents that an operator holds.
-    pub held: std::collections::BTreeSet<PodKey>,
+    pub held: BTreeSet<PodKey>,
+    /// Parents of which there are assets that no manifest names.
+    pub orphans: BTreeSet<PodKey>,
     /// Files that look like ours and cannot be used, with the reason; they are kept.
     pub unreadable: BTreeMap<String, String>,
     /// The cluster's identity (UID of namespace kube-system), once known.
     pub cluster: Option<Uid>,
+    /// Active manifests whose content is not that of the copy in [`Inventory::checkpoints`]: activating again replaces
+    /// them (the kubelet then restarts the twin).
+    pub stale: std::collections::BTreeSet<PodKey>,
+    /// Checkpoints of the original program (`<ns>-<name>.json`), by parent.
+    pub legacy: BTreeMap<PodKey, LegacyFiles>,
+}
+
+/// Where the original program's manifest of a pod is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LegacyFiles {
+    /// In the kubelet's directory: it runs.
+    pub active: bool,
+    /// In the inactive directory.
+    pub inactive: bool,
+}
+
+/// Which namespaces' parents the agent keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// `--all-namespaces`
+    All,
+    /// `--namespace`
+    Only(BTreeSet<String>),
+}
+
+impl Scope {
+    /// Whether a complete list may speak about pods of this namespace.
+    pub fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(namespace),
+        }
+    }
+}
+
+/// Whether the agent's own DaemonSet wants it on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheduling {
+    /// It exists and its selector and affinity admit this node.
+    Wanted,
+    /// It exists and excludes this node, and how.
+    Excluded(String),
+    /// 404.
+    Deleted,
+    /// The right to ask is missing.
+    NotAllowed(String),
 }
 
 /// The agent itself among the pods.
@@ -92,8 +145,12 @@ pub struct Snapshot {
     pub node_name: String,
     /// The agent itself, where it runs in a pod.
     pub own: Option<Own>,
+    /// Which namespaces [`Answer::Listed`] is complete for.
+    pub scope: Scope,
     /// The API server.
     pub api: Api,
+    /// The agent's own DaemonSet, asked only when [`super::plan::Decision::ask_scheduling`] said so.
+    pub scheduling: Option<Reading<Scheduling>>,
     /// The container runtime.
     pub runtime: Reading<NodePods>,
     /// The kubelet process, where its socket can be seen.
@@ -113,6 +170,8 @@ pub struct CaptureFailure {
     pub digest: String,
     /// Why, one line each, with the remedy.
     pub reasons: Vec<String>,
+    /// The copy on disk would start all the same: only news for it could not be had.
+    pub copy_is_good: bool,
     /// Try again not before this; `None`: not until the parent changes.
     pub retry_at: Option<Moment>,
 }

@@ -1,7 +1,14 @@
 //! Which API objects a pod's checkpoint is made of, and what fetching them gave. Pure; fetching is `cluster::objects`.
 
+pub(crate) mod lack;
+pub(crate) mod references;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+use serde_json::Value;
+
+use crate::pod::sanitize::inlines_secret_env;
 
 /// A Secret or ConfigMap of the pod's namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +26,21 @@ pub enum ObjectKind {
     Secret,
     /// v1 ConfigMap
     ConfigMap,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        })
+    }
 }
 
 /// A token that a projected volume asks for, of the pod's own ServiceAccount.
@@ -90,4 +112,16 @@ pub struct Assets {
     pub objects: BTreeMap<ObjectRef, Fetched>,
     /// By token.
     pub tokens: BTreeMap<TokenRef, FetchedToken>,
+}
+
+/// What a checkpoint of `pod` (raw JSON of the API) is made of. Secrets that only its environment reads are wanted
+/// where its annotation allows inlining them, and otherwise left alone: the pod is not restorable anyway.
+pub fn wanted(pod: &Value) -> Wanted {
+    let secret_env = inlines_secret_env(pod);
+    let objects = references::references(pod)
+        .into_iter()
+        .filter(|r| r.object.kind == ObjectKind::ConfigMap || !r.in_environment || secret_env)
+        .map(|r| r.object)
+        .collect();
+    Wanted { objects, tokens: references::tokens(pod).into_iter().collect() }
 }

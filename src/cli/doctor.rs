@@ -1,0 +1,134 @@
+//! `doctor`: every precondition of this node, how it stands, and the remedy. Looks; changes nothing but small files of
+//! its own that it removes.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{self, Format};
+use super::{DONE, FAILED, MISUSED, node_view, runtime as tokio_runtime};
+use crate::cluster::client::ApiClient;
+use crate::cluster::config::ClientConfig;
+use crate::config::{ApiArgs, ApiConfig, ConfigError, NodeArgs, NodeConfig, ScopeArgs};
+use crate::node::kubelet::KubeletDir;
+use crate::pod::snapshot::Scope;
+
+mod check;
+mod clock;
+pub(super) mod cni;
+mod directories;
+mod kubelet;
+mod rights;
+mod runtime;
+
+use check::{Check, Outcome};
+
+/// Where the kubelet puts a pod's own credentials, <https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// What `doctor` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Directory of the pod network's configuration
+    #[arg(long, env = "POD_CHECKPOINTER_CNI_DIR", value_name = "DIR", default_value = "/etc/cni/net.d")]
+    cni_dir: PathBuf,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Format,
+}
+
+#[derive(Debug, Serialize)]
+struct Diagnosis {
+    node: String,
+    checks: Vec<Check>,
+}
+
+/// What is to be looked at.
+struct Patient {
+    node: NodeConfig,
+    api: ApiConfig,
+    scope: Scope,
+    own_namespace: String,
+    cni_dir: PathBuf,
+}
+
+/// Looks, prints, and says what the exit code is.
+pub(super) fn run(args: DoctorArgs) -> u8 {
+    let node_name = args.node.node_name_or_host();
+    let format = args.output;
+    let patient = match patient(args) {
+        Ok(patient) => patient,
+        Err(why) => return output::failed(&why, MISUSED),
+    };
+    let checks = match tokio_runtime() {
+        Ok(runtime) => runtime.block_on(examine(&patient)),
+        Err(why) => return output::failed(&why, FAILED),
+    };
+    let diagnosis = Diagnosis { node: node_name, checks };
+    let printed = match format {
+        Format::Json => output::print_json(&diagnosis),
+        Format::Table => output::print_bytes(text(&diagnosis).as_bytes()),
+    };
+    let fails = diagnosis.checks.iter().any(|check| check.outcome == Outcome::Fail);
+    if printed == DONE && fails { FAILED } else { printed }
+}
+
+fn patient(args: DoctorArgs) -> Result<Patient, ConfigError> {
+    let own_namespace = args.scope.pod_namespace.clone().filter(|name| !name.is_empty());
+    Ok(Patient {
+        node: NodeConfig::from_args(args.node)?,
+        api: ApiConfig::from_args(args.api)?,
+        scope: args.scope.scope()?,
+        own_namespace: own_namespace.unwrap_or_else(|| "kube-system".to_owned()),
+        cni_dir: args.cni_dir,
+    })
+}
+
+async fn examine(patient: &Patient) -> Vec<Check> {
+    let mut checks = runtime::checks(&node_view::runtime(&patient.node).await).await;
+    checks.extend(kubelet::checks(&patient.node));
+    checks.extend(directories::checks(&patient.node));
+    checks.push(clock::check(&patient.node.etc_dir, SystemTime::now()));
+    checks.push(cni::check(&patient.cni_dir));
+    let client = client(patient).await;
+    checks.extend(rights::checks(&client, &patient.scope, &patient.own_namespace).await);
+    checks
+}
+
+/// As the agent would ask: the same servers, with the pod's own token or the kubeconfig given.
+async fn client(patient: &Patient) -> Result<ApiClient, String> {
+    let token = PathBuf::from(SERVICE_ACCOUNT).join("token");
+    if patient.api.kubeconfig.is_none() && !token.exists() {
+        return Err("not asked: this is no pod with a ServiceAccount, and there is no --kubeconfig".to_owned());
+    }
+    let kubelet = KubeletDir::new(&patient.node.kubelet_dir);
+    let kubelets = kubelet.api_server(patient.node.kubelet_kubeconfig.as_deref()).ok();
+    let service = patient.api.service.as_ref().map(crate::config::ServiceEndpoint::url);
+    let in_pod = patient.api.kubeconfig.is_none();
+    let config = ClientConfig {
+        servers: patient.api.servers.iter().cloned().chain(kubelets).chain(service).collect(),
+        ca_file: in_pod.then(|| PathBuf::from(SERVICE_ACCOUNT).join("ca.crt")),
+        token_file: in_pod.then_some(token),
+        kubeconfig: patient.api.kubeconfig.clone(),
+    };
+    ApiClient::new(&config).await.map_err(|why| why.to_string())
+}
+
+fn text(diagnosis: &Diagnosis) -> String {
+    let mut table = output::table(&["", "CHECK", "FINDING"]);
+    for check in &diagnosis.checks {
+        let remedy = check.remedy.as_ref().map_or_else(String::new, |remedy| format!("\n→ {remedy}"));
+        table.add_row([check.outcome.word(), &check.name, &format!("{}{remedy}", check.finding)]);
+    }
+    let count = |outcome| diagnosis.checks.iter().filter(|check| check.outcome == outcome).count();
+    let (ok, warn, fail) = (count(Outcome::Ok), count(Outcome::Warn), count(Outcome::Fail));
+    format!("Node {}\n{}\n{ok} ok, {warn} to know, {fail} to mend\n", diagnosis.node, output::trimmed(&table))
+}

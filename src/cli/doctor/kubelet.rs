@@ -1,0 +1,96 @@
+//! The kubelet: it reads static pods where we write them, can be told from its successor, and says where its API
+//! server is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::check::Check;
+use crate::config::NodeConfig;
+use crate::node::KubeletIdentity;
+use crate::node::kubelet::{KubeletDir, KubeletError};
+
+pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
+    let kubelet = KubeletDir::new(&node.kubelet_dir);
+    vec![
+        static_pods(kubelet.static_pod_path(), &node.manifests_dir),
+        identity(kubelet.identity(), &node.kubelet_dir),
+        server(&kubelet.api_server(node.kubelet_kubeconfig.as_deref())),
+    ]
+}
+
+fn static_pods(configured: Result<Option<PathBuf>, KubeletError>, ours: &Path) -> Check {
+    const NAME: &str = "kubelet reads static pods there";
+    match configured {
+        Ok(Some(path)) if same(&path, ours) => Check::ok(NAME, path.display()),
+        Ok(Some(path)) => Check::fail(
+            NAME,
+            format!("it reads {}, checkpoints go to {}", path.display(), ours.display()),
+            format!("run the agent with --manifests-dir={} (mounted there too)", path.display()),
+        ),
+        Ok(None) => Check::warn(
+            NAME,
+            "its configuration file names no staticPodPath",
+            format!("set staticPodPath: {} in it, unless its --pod-manifest-path already says so", ours.display()),
+        ),
+        Err(why) => {
+            Check::warn(NAME, why, "not visible from here; mount the kubelet's directory, or give --kubelet-dir")
+        }
+    }
+}
+
+/// One directory under two names is one directory.
+fn same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
+}
+
+fn identity(seen: Option<KubeletIdentity>, dir: &Path) -> Check {
+    const NAME: &str = "kubelet's restarts can be seen";
+    match seen {
+        Some(_) => Check::ok(NAME, "by its pod-resources socket"),
+        None => Check::warn(
+            NAME,
+            format!("{}/pod-resources/kubelet.sock cannot be seen", dir.display()),
+            "every outage is then taken for one with a restarted kubelet; mount the kubelet's directory, or start the kubelet",
+        ),
+    }
+}
+
+fn server(found: &Result<String, KubeletError>) -> Check {
+    const NAME: &str = "kubelet's API server is known";
+    match found {
+        Ok(server) => Check::ok(NAME, server),
+        Err(why) => Check::warn(
+            NAME,
+            why,
+            "the Service IP alone is asked then, which needs kube-proxy; give --kubelet-kubeconfig or --api-server",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Outcome;
+    use super::*;
+
+    #[test]
+    fn a_kubelet_that_reads_elsewhere_fails_and_says_what_to_pass() {
+        let check = static_pods(Ok(Some("/var/lib/rancher/pods".into())), Path::new("/etc/kubernetes/manifests"));
+        assert_eq!(check.outcome, Outcome::Fail);
+        assert!(check.remedy.unwrap().contains("--manifests-dir=/var/lib/rancher/pods"));
+    }
+
+    #[test]
+    fn one_directory_by_two_names_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_a_warning() {
+        assert_eq!(static_pods(Ok(None), Path::new("/m")).outcome, Outcome::Warn);
+        assert_eq!(identity(None, Path::new("/k")).outcome, Outcome::Warn);
+    }
+}

@@ -1,0 +1,142 @@
+//! From addresses and credential files to one HTTP client a server. What cannot work is said here, once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use super::error::chain;
+
+/// Connecting, TLS included, may take this long: a black-holed server must not cost more.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// A connection on which nothing was read for so long is dead; above the silence that a watch is allowed.
+const READ_LIMIT: Duration = Duration::from_secs(240);
+
+/// Where the API servers are and who we are.
+#[derive(Debug, Clone, Default)]
+pub struct ClientConfig {
+    /// `https://…` or `http://…`, all for one cluster; tried in parallel.
+    pub servers: Vec<String>,
+    /// CA bundle, read again every minute.
+    pub ca_file: Option<PathBuf>,
+    /// Bearer token, read again every minute.
+    pub token_file: Option<PathBuf>,
+    /// Credentials, CA and one more server from this file's current context, in place of the two files above.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// A configuration that can never work.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody to ask.
+    #[error("no API server is known; give --api-server https://HOST:PORT or --kubeconfig FILE")]
+    NoServer,
+    /// An address that is none.
+    #[error("API server address {server:?} cannot be used: {why}; write it as https://HOST:PORT")]
+    BadServer {
+        /// As it was given.
+        server: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A kubeconfig that cannot be read or used.
+    #[error("kubeconfig {path} cannot be used: {why}; check it with `kubectl --kubeconfig {path} config view`")]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// CA or token that cannot be read or used.
+    #[error("credentials for {server} cannot be used: {why}; check CA file {ca} and token file {token}")]
+    Credentials {
+        /// The server they are for.
+        server: String,
+        /// CA file, or `(none)`.
+        ca: String,
+        /// Token file, or `(none)`.
+        token: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// One server and the client for it.
+pub(super) struct Server {
+    pub(super) name: String,
+    pub(super) client: kube::Client,
+}
+
+impl ClientConfig {
+    /// One client a server, in the order given, each server once.
+    pub(super) async fn connect(&self) -> Result<Vec<Server>, ConfigError> {
+        let base = match &self.kubeconfig {
+            Some(path) => Some(load(path).await?),
+            None => None,
+        };
+        let mut names = self.servers.clone();
+        names.extend(base.iter().map(|b| b.cluster_url.to_string()));
+        let mut servers: Vec<Server> = Vec::new();
+        for name in names {
+            let name = name.trim_end_matches('/').to_owned();
+            if !servers.iter().any(|s| s.name == name) {
+                servers.push(self.server(name, base.clone())?);
+            }
+        }
+        if servers.is_empty() { Err(ConfigError::NoServer) } else { Ok(servers) }
+    }
+
+    fn server(&self, name: String, base: Option<kube::Config>) -> Result<Server, ConfigError> {
+        let url = parse(&name)?;
+        let mut config = base.unwrap_or_else(|| {
+            let mut own = kube::Config::new(url.clone());
+            own.root_cert_file.clone_from(&self.ca_file);
+            own.auth_info.token_file = self.token_file.as_ref().map(|p| p.display().to_string());
+            own
+        });
+        config.cluster_url = url;
+        config.connect_timeout = Some(CONNECT_LIMIT);
+        config.read_timeout = Some(READ_LIMIT);
+        config.reset_reader_on_write = true;
+        // Its retries would hide 429 and 5xx and wait beyond our deadlines.
+        config.default_retry = false;
+        let shown = |p: &Option<PathBuf>| p.as_ref().map_or("(none)".to_owned(), |p| p.display().to_string());
+        let client = kube::Client::try_from(config).map_err(|e| match &self.kubeconfig {
+            Some(path) => ConfigError::Kubeconfig { path: path.clone(), why: chain(&e) },
+            None => ConfigError::Credentials {
+                server: name.clone(),
+                ca: shown(&self.ca_file),
+                token: shown(&self.token_file),
+                why: chain(&e),
+            },
+        })?;
+        Ok(Server { name, client })
+    }
+}
+
+fn parse(server: &str) -> Result<http::Uri, ConfigError> {
+    let bad = |why: String| ConfigError::BadServer { server: server.to_owned(), why };
+    let url: http::Uri = server.parse().map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
+    match (url.scheme_str(), url.host()) {
+        (Some("https" | "http"), Some(host)) if !host.is_empty() => Ok(url),
+        _ => Err(bad("it needs a scheme (https or http) and a host".to_owned())),
+    }
+}
+
+async fn load(path: &Path) -> Result<kube::Config, ConfigError> {
+    let bad = |why: String| ConfigError::Kubeconfig { path: path.to_owned(), why };
+    let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
+    kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|e| bad(chain(&e)))
+}
+
+/// The `server:` of a kubeconfig's current context, for asking the same server as the kubelet with credentials of
+/// our own. Reads nothing else from it.
+pub fn server_of(kubeconfig: &Path) -> Result<String, ConfigError> {
+    let bad = |why: String| ConfigError::Kubeconfig { path: kubeconfig.to_owned(), why };
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| bad(chain(&e)))?;
+    let current = file.current_context.ok_or_else(|| bad("it has no current-context".to_owned()))?;
+    let context = file.contexts.into_iter().find(|c| c.name == current).and_then(|c| c.context);
+    let cluster = context.ok_or_else(|| bad(format!("it has no context {current:?}")))?.cluster;
+    let found = file.clusters.into_iter().find(|c| c.name == cluster).and_then(|c| c.cluster?.server);
+    found.ok_or_else(|| bad(format!("its cluster {cluster:?} has no server")))
+}

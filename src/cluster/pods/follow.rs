@@ -1,0 +1,302 @@
+//! The task behind [`super::PodReader`]: list everything, watch from there, and after whatever ends a watch list anew.
+//! A watch is never resumed: what happened in between must not be guessed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use futures::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use futures::stream::{BoxStream, SelectAll, StreamExt, unfold};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::page::{self, Page};
+use super::roster::{Heard, Roster};
+use super::{Pace, ReaderConfig, Scope};
+use crate::clock;
+use crate::cluster::client::{ApiClient, Call, Verb};
+use crate::cluster::error::ApiError;
+use crate::cluster::identity::{Guard, Verdict};
+use crate::pod::moment::Moment;
+use crate::pod::snapshot::{Answer, Api};
+
+/// Pods a page.
+const PAGE: usize = 500;
+/// etcd takes objects of 1.5 MiB; JSON of a watch event may be somewhat longer.
+const MAX_LINE: u64 = 8 << 20;
+/// While there is no route at all.
+const NO_ROUTE_RETRY: Duration = Duration::from_millis(100);
+
+/// A namespace (or all of them), where its list ended, when its watch last spoke.
+struct Followed {
+    path: String,
+    version: String,
+    heard: Moment,
+}
+
+/// A line of the watch of that place in `followed`, or why it ended.
+type Line = (usize, Result<Vec<u8>, String>);
+
+pub(super) struct Follower {
+    client: ApiClient,
+    node: String,
+    pace: Pace,
+    guard: Arc<Guard>,
+    roster: Roster,
+    followed: Vec<Followed>,
+    publish: watch::Sender<Api>,
+    asks: mpsc::Receiver<oneshot::Sender<Api>>,
+    pending: Vec<oneshot::Sender<Api>>,
+    wait: Duration,
+}
+
+impl Follower {
+    pub(super) fn new(
+        client: ApiClient,
+        config: ReaderConfig,
+        guard: Arc<Guard>,
+        publish: watch::Sender<Api>,
+        asks: mpsc::Receiver<oneshot::Sender<Api>>,
+    ) -> Self {
+        let paths = match config.scope {
+            Scope::All => vec!["/api/v1/pods".to_owned()],
+            Scope::Namespaces(all) => all.iter().map(|ns| format!("/api/v1/namespaces/{ns}/pods")).collect(),
+        };
+        let follow = |path| Followed { path, version: String::new(), heard: Moment::default() };
+        Self {
+            client,
+            node: config.node,
+            wait: config.pace.backoff.0,
+            pace: config.pace,
+            guard,
+            roster: Roster::default(),
+            followed: paths.into_iter().map(follow).collect(),
+            publish,
+            asks,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Until the handle is dropped. `first` is told when something was published.
+    pub(super) async fn run(mut self, first: oneshot::Sender<()>) {
+        let mut first = Some(first);
+        let patient_until = Instant::now() + self.pace.boot_patience;
+        loop {
+            self.guard.look_again();
+            let result = self.list().await;
+            if let (Some(_), Err(ApiError::NoRoute(_))) = (&first, &result)
+                && Instant::now() < patient_until
+            {
+                sleep(NO_ROUTE_RETRY).await;
+                continue;
+            }
+            self.tell(&result);
+            if let Some(first) = first.take() {
+                // Nobody waits only where the handle is already gone.
+                let _ = first.send(());
+            }
+            let longest =
+                if result.as_ref().is_err_and(ApiError::is_refusal) { self.pace.refused } else { self.pace.backoff.1 };
+            if result.is_ok() {
+                let opened = Instant::now();
+                let why = self.watch().await;
+                debug!(%why, "listing pods anew");
+                if opened.elapsed() >= self.pace.settled {
+                    self.wait = self.pace.backoff.0;
+                    continue;
+                }
+            }
+            if !self.pause(longest).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits with back-off, a question cuts it short; `false` when nobody listens any more.
+    async fn pause(&mut self, longest: Duration) -> bool {
+        let wait = self.wait.min(longest).mul_f64(0.75 + 0.5 * fastrand::f64());
+        self.wait = (self.wait * 2).min(longest);
+        tokio::select! {
+            () = sleep(wait) => true,
+            ask = self.asks.recv() => {
+                let open = ask.is_some();
+                self.pending.extend(ask);
+                open
+            }
+        }
+    }
+
+    /// One consistent list of every namespace, and who answers it. Takes it over, publishes nothing.
+    async fn list(&mut self) -> Result<(), ApiError> {
+        let limit = self.pace.limit;
+        let lists = try_join_all(self.followed.iter().map(|f| pages(&self.client, &f.path, &self.node, limit)));
+        let (verdict, lists) = tokio::join!(self.guard.check(&self.client, limit), lists);
+        let lists = lists?;
+        match verdict? {
+            Verdict::Another(why) => return Err(ApiError::Refused(why)),
+            Verdict::Same(_) | Verdict::Unguarded => {}
+        }
+        let now = clock::now();
+        for (followed, list) in self.followed.iter_mut().zip(&lists) {
+            followed.version = list.last().map(|page| page.version.clone()).unwrap_or_default();
+            followed.heard = now;
+        }
+        for complaint in self.roster.replace(lists.into_iter().flatten()) {
+            warn!(%complaint, "a pod object of the API server cannot be read; it is left out");
+        }
+        Ok(())
+    }
+
+    /// Publishes the outcome of a list and answers everyone who asked before it ended.
+    fn tell(&mut self, result: &Result<(), ApiError>) {
+        let answer = match result {
+            Ok(()) => Answer::Listed(self.roster.pods().clone()),
+            Err(e @ (ApiError::Refused(_) | ApiError::Denied(_))) => Answer::Refused(e.to_string()),
+            // A 404 or 400 for a list of pods comes from no API server worth the name.
+            Err(e) => Answer::Unavailable(e.to_string()),
+        };
+        let at = clock::now();
+        self.publish.send_if_modified(|api| {
+            let changed = differs(&api.answer, &answer);
+            if std::mem::discriminant(&api.answer) != std::mem::discriminant(&answer) {
+                log_turn(&answer, &self.client);
+            }
+            *api = Api { answer, at, silent_for: None };
+            changed
+        });
+        while let Ok(ask) = self.asks.try_recv() {
+            self.pending.push(ask);
+        }
+        for ask in self.pending.drain(..) {
+            // An asker that gave up waiting is fine.
+            let _ = ask.send(self.publish.borrow().clone());
+        }
+    }
+
+    /// Follows until a watch ends; says why. A question is answered by a list of its own, which the watches, being
+    /// older, then only confirm.
+    async fn watch(&mut self) -> String {
+        let mut lines = match self.open().await {
+            Ok(lines) => lines,
+            Err(e) => return e.to_string(),
+        };
+        loop {
+            tokio::select! {
+                line = lines.next() => match line {
+                    Some((index, Ok(line))) => if let Some(why) = self.hear(index, &line) { return why },
+                    Some((_, Err(why))) => return why,
+                    None => return "nothing to watch".to_owned(),
+                },
+                ask = self.asks.recv() => {
+                    self.pending.extend(ask);
+                    let result = self.list().await;
+                    self.tell(&result);
+                    if let Err(e) = result {
+                        return e.to_string();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<SelectAll<BoxStream<'static, Line>>, ApiError> {
+        let pace = &self.pace;
+        let opened = try_join_all(self.followed.iter().enumerate().map(async |(index, f)| {
+            let life = fastrand::u64(pace.watch.0..=pace.watch.1);
+            let path = format!(
+                "{}?watch=1&allowWatchBookmarks=true&fieldSelector=spec.nodeName%3D{}&resourceVersion={}&timeoutSeconds={life}",
+                f.path, self.node, f.version
+            );
+            let body = self.client.stream(&Call::get(path, Verb::Watch), pace.limit).await?;
+            Ok::<_, ApiError>(lines(index, body, pace.silence))
+        }));
+        Ok(opened.await?.into_iter().collect())
+    }
+
+    /// Takes in one line; a reason to give up the watches, if it is one.
+    fn hear(&mut self, index: usize, line: &[u8]) -> Option<String> {
+        let followed = &mut self.followed[index];
+        let heard = self.roster.hear(line, &self.node, &followed.version);
+        let changed = match heard {
+            Heard::Lost(why) => return Some(why),
+            Heard::Complaint(complaint) => {
+                warn!(%complaint, "a pod object of the API server cannot be read; its last readable version stands");
+                false
+            }
+            Heard::Alive => false,
+            Heard::Changed => true,
+        };
+        followed.heard = clock::now();
+        // The answer is as fresh as the namespace that has been quiet the longest.
+        let at = self.followed.iter().map(|f| f.heard).min().unwrap_or_default();
+        let roster = &self.roster;
+        self.publish.send_if_modified(|api| {
+            api.at = at;
+            if changed {
+                api.answer = Answer::Listed(roster.pods().clone());
+            }
+            changed
+        });
+        None
+    }
+}
+
+/// All pages of one list; together they are one consistent state.
+async fn pages(client: &ApiClient, path: &str, node: &str, limit: Duration) -> Result<Vec<Page>, ApiError> {
+    let deadline = Instant::now() + limit;
+    let first = format!("{path}?fieldSelector=spec.nodeName%3D{node}&limit={PAGE}");
+    let (mut pages, mut call) = (Vec::new(), Call::get(&first, Verb::List));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let page = client.read(&call, left, |bytes| page::read(bytes, node)).await?;
+        let more = page.more.clone();
+        pages.push(page);
+        match more {
+            Some(token) => call = Call::get(format!("{first}&continue={}", escape(&token)), Verb::List),
+            None => return Ok(pages),
+        }
+    }
+}
+
+/// Percent-encodes everything that RFC 3986 does not call unreserved.
+fn escape(text: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+/// The lines of one watch, and why it ended as the last item.
+fn lines<R: AsyncBufRead + Send + Unpin + 'static>(
+    index: usize,
+    body: R,
+    silence: Duration,
+) -> BoxStream<'static, Line> {
+    let next = move |body: Option<R>| async move {
+        let mut body = body?;
+        let mut line = Vec::new();
+        let ended = match timeout(silence, (&mut body).take(MAX_LINE).read_until(b'\n', &mut line)).await {
+            Err(_) => format!("the watch has been silent for {silence:?}"),
+            Ok(Err(e)) => format!("the watch broke off: {e}"),
+            Ok(Ok(0)) => "the watch ended".to_owned(),
+            Ok(Ok(_)) if line.last() != Some(&b'\n') => "the watch ended within a line".to_owned(),
+            Ok(Ok(_)) => return Some(((index, Ok(line)), Some(body))),
+        };
+        Some(((index, Err(ended)), None))
+    };
+    unfold(Some(body), next).boxed()
+}
+
+/// Worth waking those who wait. The words of an unavailability change with every attempt.
+fn differs(before: &Answer, after: &Answer) -> bool {
+    match (before, after) {
+        (Answer::Unavailable(_), Answer::Unavailable(_)) => false,
+        _ => before != after,
+    }
+}
+
+fn log_turn(answer: &Answer, client: &ApiClient) {
+    match answer {
+        Answer::Listed(pods) => info!(server = client.address(), parents = pods.len(), "the API server answers"),
+        Answer::Refused(why) | Answer::Unavailable(why) => warn!(%why, "the API server gives no answer to rely on"),
+    }
+}

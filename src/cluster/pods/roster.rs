@@ -1,0 +1,125 @@
+//! The parents of this node as lists and watch events told them. Pure: no network, no clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::page::{Page, Seen, examine};
+use crate::pod::key::PodKey;
+use crate::pod::parent::Parent;
+
+/// Complaints remembered so that each is made once; beyond this many all are new again.
+const COMPLAINTS: usize = 64;
+
+/// What a line of a watch meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The server lives; nothing of ours changed.
+    Alive,
+    /// A parent came, changed or went.
+    Changed,
+    /// An object cannot be read; to be said (once).
+    Complaint(String),
+    /// This watch is of no use any more.
+    Lost(String),
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    object: Value,
+}
+
+/// Who is there.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    pods: BTreeMap<PodKey, Parent>,
+    complained: BTreeSet<String>,
+}
+
+impl Roster {
+    pub(super) fn pods(&self) -> &BTreeMap<PodKey, Parent> {
+        &self.pods
+    }
+
+    /// Takes over a complete list of all watched namespaces; returns what is to be complained of. An object that
+    /// cannot be read keeps the place of its last readable version: it is there, so it must not read as gone.
+    pub(super) fn replace(&mut self, pages: impl IntoIterator<Item = Page>) -> Vec<String> {
+        let mut before = std::mem::take(&mut self.pods);
+        let mut complaints = Vec::new();
+        for page in pages {
+            self.pods.extend(page.parents.into_iter().map(|p| (p.key.clone(), p)));
+            for (key, why) in page.unreadable {
+                if let Some((key, parent)) = key.and_then(|k| before.remove_entry(&k)) {
+                    self.pods.insert(key, parent);
+                }
+                complaints.extend(self.complain(why));
+            }
+        }
+        complaints
+    }
+
+    /// One line of a watch that began at `listed`.
+    pub(super) fn hear(&mut self, line: &[u8], node: &str, listed: &str) -> Heard {
+        let event: Event = match serde_json::from_slice(line) {
+            Ok(event) => event,
+            Err(e) => return Heard::Lost(format!("garbage in a watch: {e}")),
+        };
+        match event.kind.as_str() {
+            "BOOKMARK" => Heard::Alive,
+            "ADDED" | "MODIFIED" | "DELETED" if not_after(&event.object, listed) => Heard::Alive,
+            "ADDED" | "MODIFIED" => self.put(&event.object, node),
+            "DELETED" => self.remove(&event.object, node),
+            "ERROR" => {
+                let message = event.object.get("message").and_then(Value::as_str).unwrap_or("no reason given");
+                Heard::Lost(format!("the server ended the watch: {message}"))
+            }
+            other => Heard::Lost(format!("unknown watch event {other:?}")),
+        }
+    }
+
+    fn put(&mut self, object: &Value, node: &str) -> Heard {
+        match examine(object, node) {
+            Seen::Parent(parent) => {
+                let changed = self.pods.get(&parent.key) != Some(&parent);
+                self.pods.insert(parent.key.clone(), *parent);
+                if changed { Heard::Changed } else { Heard::Alive }
+            }
+            Seen::Other(key) => self.forget(key.as_ref()),
+            Seen::Unreadable(_, why) => self.complain(why).map_or(Heard::Alive, Heard::Complaint),
+        }
+    }
+
+    fn remove(&mut self, object: &Value, node: &str) -> Heard {
+        match examine(object, node) {
+            Seen::Parent(parent) => self.forget(Some(&parent.key)),
+            Seen::Other(key) | Seen::Unreadable(key, _) => self.forget(key.as_ref()),
+        }
+    }
+
+    fn forget(&mut self, key: Option<&PodKey>) -> Heard {
+        match key.and_then(|k| self.pods.remove(k)) {
+            Some(_) => Heard::Changed,
+            None => Heard::Alive,
+        }
+    }
+
+    fn complain(&mut self, why: String) -> Option<String> {
+        if self.complained.len() >= COMPLAINTS {
+            self.complained.clear();
+        }
+        self.complained.insert(why.clone()).then_some(why)
+    }
+}
+
+/// A list may have overtaken a watch. Versions of one resource compare as numbers (KEP-5504); where they are none the
+/// event is taken.
+fn not_after(object: &Value, listed: &str) -> bool {
+    let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    match (version.and_then(|v| v.parse::<u64>().ok()), listed.parse::<u64>()) {
+        (Some(event), Ok(listed)) => event <= listed,
+        _ => false,
+    }
+}

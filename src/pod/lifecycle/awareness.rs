@@ -1,0 +1,61 @@
+//! Whether this kubelet process has seen the API server since it started. A *blind* one neither starts API-sourced
+//! pods nor stops anything; it is told apart by its socket's identity and by what it starts, never by a clock.
+
+use std::collections::BTreeSet;
+
+use crate::node::{ContainerState, KubeletIdentity, NodePods, Source};
+use crate::pod::key::ContainerId;
+use crate::pod::memory::KubeletMemory;
+use crate::pod::moment::Reading;
+
+/// What the kubelet can be expected to do without help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kubelet {
+    /// It knows its API-sourced pods and restarts, starts and stops them.
+    Aware,
+    /// It runs static pods and nothing else.
+    Blind,
+}
+
+/// Judges the kubelet and remembers what the next judgement needs. `good_read`: the API answered since the last pass.
+pub fn judge(
+    memory: &KubeletMemory,
+    identity: Option<KubeletIdentity>,
+    runtime: &Reading<NodePods>,
+    good_read: bool,
+) -> (Kubelet, KubeletMemory) {
+    let mut next = memory.clone();
+    let seen = runtime.seen().map(api_sourced);
+    if good_read {
+        next.identity = identity;
+        next.proven = None;
+    }
+    let fresh_start = match (&memory.known, &seen) {
+        (Some(known), Some(seen)) => !seen.all.is_subset(known),
+        // Nothing remembered means a reboot: whatever runs now was started in this boot, by a kubelet that knew it.
+        (None, Some(seen)) => !seen.running.is_empty(),
+        (_, None) => false,
+    };
+    if fresh_start && identity.is_some() && next.identity != identity {
+        next.proven = identity;
+    }
+    if let Some(seen) = seen {
+        next.known = Some(seen.all);
+    }
+    let same = |other: Option<KubeletIdentity>| identity.is_some() && other == identity;
+    let kubelet = if same(next.identity) || same(next.proven) { Kubelet::Aware } else { Kubelet::Blind };
+    (kubelet, next)
+}
+
+struct ApiSourced {
+    all: BTreeSet<ContainerId>,
+    running: BTreeSet<ContainerId>,
+}
+
+fn api_sourced(node: &NodePods) -> ApiSourced {
+    let containers = || node.sandboxes.iter().filter(|s| s.source == Source::Api).flat_map(|s| &s.containers);
+    ApiSourced {
+        all: containers().map(|c| c.id.clone()).collect(),
+        running: containers().filter(|c| c.state == ContainerState::Running).map(|c| c.id.clone()).collect(),
+    }
+}

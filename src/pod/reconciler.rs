@@ -1,0 +1,197 @@
+//! The loop of a leading agent: observe, decide, act, tell, wait for the next reason to look.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::apply::{Executor, Outcome, back_off};
+use super::capture::CaptureError;
+use super::key::PodKey;
+use super::lifecycle::decide;
+use super::memory::Memory;
+use super::moment::Moment;
+use super::observe::Observer;
+use super::parent::Parent;
+use super::plan::Decision;
+use super::report::{Phase, PodReport};
+use super::snapshot::{Answer, Api, CaptureFailure, Snapshot};
+use super::timings::Timings;
+use super::volatile::Volatile;
+use crate::clock;
+
+/// Longest that changes on disk, in the API or on the node are gathered before a pass looks at them.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The DaemonSet's instance is up: give it the lock.
+    SteppedDown,
+    /// Everything of ours is removed from this node.
+    Left,
+}
+
+/// What the loop tells the rest of the program, after every pass.
+pub trait Audience {
+    /// A pass begins.
+    fn pass_begins(&mut self, now: Moment);
+    /// A pass has ended.
+    fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome);
+    /// A pod moved from one phase to another.
+    fn moved(&mut self, pod: &PodReport, from: Option<Phase>);
+}
+
+/// The loop's parts.
+pub struct Reconciler<A> {
+    /// The sources.
+    pub observer: Observer,
+    /// The effects.
+    pub executor: Executor,
+    /// The memory's file.
+    pub volatile: Volatile,
+    /// The delays.
+    pub timings: Timings,
+    /// Who is told.
+    pub audience: A,
+    /// Wakes when a directory of ours changed.
+    pub disk_changes: watch::Receiver<u64>,
+}
+
+impl<A: Audience> Reconciler<A> {
+    /// Runs until there is a reason to end. Cancel by dropping: every step is complete in itself.
+    pub async fn run(mut self) -> Ended {
+        let mut memory = self.volatile.load();
+        let mut phases = BTreeMap::new();
+        let mut failures = 0u32;
+        let mut answers = self.observer.reader.subscribe();
+        loop {
+            self.audience.pass_begins(clock::now());
+            let (snapshot, decision) = self.decide(&memory).await;
+            memory = decision.memory.clone();
+            let outcome = self.act(&snapshot, &decision).await;
+            failures = if outcome.failed.is_empty() { 0 } else { failures + 1 };
+            self.remember(&memory);
+            self.tell_moves(&decision, &mut phases);
+            self.audience.pass_ended(&snapshot, &decision, &outcome);
+            if outcome.left {
+                return Ended::Left;
+            }
+            if outcome.step_down {
+                return Ended::SteppedDown;
+            }
+            // What was done is seen on disk at once; everything else wakes by itself.
+            let again = outcome.disk_changed && outcome.failed.is_empty();
+            if !again {
+                self.wait(&mut answers, &decision, failures).await;
+            }
+        }
+    }
+
+    async fn decide(&mut self, memory: &Memory) -> (Snapshot, Decision) {
+        self.observer.scheduling = None;
+        let mut snapshot = self.observer.observe(memory);
+        let mut decision = decide(&snapshot, memory, &self.timings, clock::now());
+        if decision.ask_api {
+            self.observer.reader.ask().await;
+            snapshot = self.observer.observe(memory);
+            decision = decide(&snapshot, memory, &self.timings, clock::now());
+        }
+        if decision.ask_scheduling {
+            self.observer.ask_scheduling().await;
+            snapshot = self.observer.observe(memory);
+            decision = decide(&snapshot, memory, &self.timings, clock::now());
+        }
+        (snapshot, decision)
+    }
+
+    async fn act(&mut self, snapshot: &Snapshot, decision: &Decision) -> Outcome {
+        let none = BTreeMap::new();
+        let parents = match &snapshot.api.answer {
+            Answer::Listed(parents) => parents,
+            Answer::Refused(_) | Answer::Unavailable(_) => &none,
+        };
+        let outcome = self.executor.carry_out(decision.steps.clone(), parents).await;
+        for failure in &outcome.failed {
+            tracing::error!(step = failure.step, on = %failure.on, "{}", failure.why);
+        }
+        if outcome.disk_changed {
+            self.observer.inventory = None;
+        }
+        for (key, done) in &outcome.captures {
+            self.note_capture(key, done, parents);
+        }
+        self.observer.captures.retain(|key, _| parents.is_empty() || parents.contains_key(key));
+        outcome
+    }
+
+    fn note_capture(&mut self, key: &PodKey, done: &Result<(), CaptureError>, parents: &BTreeMap<PodKey, Parent>) {
+        let Some(parent) = parents.get(key) else { return };
+        let before = self.observer.captures.remove(key);
+        let Err(why) = done else {
+            return;
+        };
+        let reasons = why.reasons();
+        if before.as_ref().is_none_or(|b| b.reasons != reasons) {
+            tracing::warn!(pod = %key, reasons = ?reasons, "not saved as it is now");
+        }
+        let wait = match why {
+            // The image may be pulled, the object made: looked at again with every refresh.
+            CaptureError::NotRestorable(_) | CaptureError::Kept(_) => self.timings.refresh,
+            CaptureError::Api(_) | CaptureError::Store(_) => self.timings.capture_retry,
+        };
+        let failure = CaptureFailure {
+            uid: parent.uid.clone(),
+            digest: parent.digest.clone(),
+            reasons,
+            copy_is_good: !matches!(why, CaptureError::NotRestorable(_)),
+            retry_at: Some(clock::now() + wait),
+        };
+        self.observer.captures.insert(key.clone(), failure);
+    }
+
+    fn remember(&mut self, memory: &Memory) {
+        if let Err(why) = self.volatile.save(memory) {
+            tracing::warn!("{why}");
+        }
+    }
+
+    fn tell_moves(&mut self, decision: &Decision, phases: &mut BTreeMap<PodKey, Phase>) {
+        let mut now = BTreeMap::new();
+        for pod in &decision.report.pods {
+            let Some(key) = pod.key() else { continue };
+            let from = phases.get(&key).copied();
+            if from != Some(pod.phase) {
+                self.audience.moved(pod, from);
+            }
+            now.insert(key, pod.phase);
+        }
+        *phases = now;
+    }
+
+    async fn wait(&mut self, answers: &mut watch::Receiver<Api>, decision: &Decision, failures: u32) {
+        let now = clock::now();
+        let timer = decision.wake_at.map(|at| at.since(now));
+        let retry = (failures > 0).then(|| back_off(failures));
+        let sleep = timer.into_iter().chain(retry).min().unwrap_or(Duration::from_secs(3600));
+        let until = Instant::now() + sleep;
+        let changed = async {
+            tokio::select! {
+                // A closed channel is a source that ended: the next pass sees it as unavailable, so do not spin on it.
+                seen = self.observer.pods.changed() => if seen.is_err() { std::future::pending::<()>().await },
+                seen = answers.changed() => if seen.is_err() { std::future::pending::<()>().await },
+                seen = self.disk_changes.changed() => {
+                    if seen.is_err() { std::future::pending::<()>().await }
+                    self.observer.inventory = None;
+                }
+                () = self.observer.kubelet_changed() => {}
+                () = sleep_until(until) => {}
+            }
+        };
+        changed.await;
+        // A burst of changes costs one pass, and the first waits hardly at all.
+        let _ = timeout(GATHER, std::future::pending::<()>()).await;
+    }
+}
+

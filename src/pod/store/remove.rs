@@ -1,0 +1,36 @@
+//! Removing manifests, in the order in which their absence may become known.
+
+use super::copies::Copy;
+use super::names::{self, Place};
+use super::{Store, StoreError};
+use crate::pod::key::PodKey;
+
+impl Store {
+    /// Removes a pod's manifests of ours; its assets stay. First the active one; then the previous one, so that it can
+    /// never stand in for the newest; then that. What is not ours or cannot be read stays.
+    pub fn remove_manifests(&self, key: &PodKey) -> Result<(), StoreError> {
+        let _writing = self.writing();
+        for (place, dir) in
+            [(Place::Active, names::MANIFESTS), (Place::Previous, names::INACTIVE), (Place::Inactive, names::INACTIVE)]
+        {
+            if let Copy::Ours(..) = self.copy(place, key)? {
+                self.remove_if_there(&place.path(key))?;
+            }
+            self.files.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the original program's manifests of a pod, the active one first.
+    pub fn remove_legacy(&self, key: &PodKey) -> Result<(), StoreError> {
+        let _writing = self.writing();
+        let Some(files) = self.legacy()?.remove(key) else { return Ok(()) };
+        for (is_there, dir) in [(files.active, names::MANIFESTS), (files.inactive, names::INACTIVE)] {
+            if is_there {
+                self.remove_if_there(&names::legacy(dir, key))?;
+            }
+            self.files.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Logs to stderr, as text or JSON. Says nothing itself; everything else logs through `tracing`.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::{LogFormat, Logs};
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up logging (is it done twice in this process?): {0}")]
+pub struct LogsError(#[from] TryInitError);
+
+/// Sends logs to stderr from now on. Once a process.
+///
+/// # Errors
+/// If a logger is already installed.
+pub fn init(logs: &Logs) -> Result<(), LogsError> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry().with(filter(&logs.level));
+    match logs.format {
+        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()?,
+        LogFormat::Text => registry.with(lines.with_ansi(io::stderr().is_terminal())).try_init()?,
+    }
+    Ok(())
+}
+
+/// The level was checked when the configuration was read; one that does not parse means `info`.
+fn filter(level: &str) -> Targets {
+    level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn a_level_of_one_module_leaves_the_others_alone() {
+        let targets = filter("info,pod_checkpointer::cluster=debug");
+        assert!(targets.would_enable("pod_checkpointer::cluster", &Level::DEBUG));
+        assert!(!targets.would_enable("pod_checkpointer::disk", &Level::DEBUG));
+        assert!(targets.would_enable("pod_checkpointer::disk", &Level::INFO));
+    }
+}

@@ -1,0 +1,4 @@
+//! What the program tells the outside about itself while it runs: logs and metrics.
+
+pub mod logs;
+pub mod metrics;
