@@ -1,6 +1,7 @@
 """A whole cluster: control plane, network, nodes. Several can stand side by side under different names."""
 
 import atexit
+import contextlib
 import re
 import shutil
 import signal
@@ -99,3 +100,10 @@ class Cluster:
     def __exit__(self, *_):
         self.down()
         atexit.unregister(self.down)
+
+    @contextlib.contextmanager
+    def kept_on_failure(self):
+        """Like `with` itself, but what failed stays up to be looked at."""
+        self.up()
+        yield self
+        self.down()
