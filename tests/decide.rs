@@ -332,7 +332,7 @@ mod own {
         world.gone_from_api("agent-1");
         world.dies(&key("agent-1"));
         let mut order = Vec::new();
-        assert!(world.pass().ask_scheduling);
+        assert!(world.pass().ask_scheduling.is_some());
         while !order.iter().any(|s| matches!(s, Step::RemoveOwn(_))) {
             assert!(world.now < Moment(2_000_000), "it never leaves");
             world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Deleted, world.now));

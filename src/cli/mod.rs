@@ -24,19 +24,19 @@ const NOT_RESTORABLE: u8 = 3;
 const LONG_ABOUT: &str = "\
 Keeps annotated pods recoverable on a node that loses power while its API server is away.
 
-Pods annotated checkpointer.alpha.coreos.com/checkpoint=true are saved on their node as static pods, with their Secrets
-and ConfigMaps. The kubelet runs those when the pod and the API server are gone; they go when the pod is back.";
+Pods annotated checkpointer.alpha.coreos.com/checkpoint=true are saved on their node as static pods, with their \
+Secrets and ConfigMaps. The kubelet runs those when the pod and the API server are gone; they go when the pod is back.";
 
 const EXAMPLES: &str = "\
 Examples:
-  pod-checkpointer status                     would this node's pods come back? (works with the API server down)
+  pod-checkpointer status                     would this node's pods come back? (no API server needed)
   pod-checkpointer status --check && reboot   reboot only if they would
   pod-checkpointer doctor                     is this node fit for it, and if not: what to do
   pod-checkpointer run --node-name node-1     the agent, outside a pod
   kubectl -n kube-system exec ds/pod-checkpointer -- /pod-checkpointer status
 
-Exit codes: 0 done; 1 failed, or the answer is no; 2 flags or files that cannot be used; 3 status --check found a pod
-that would not come back.";
+Exit codes: 0 done; 1 failed, or the answer is no; 2 flags or files that cannot be used; \
+3 status --check found a pod that would not come back.";
 
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 120)]

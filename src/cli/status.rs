@@ -2,7 +2,7 @@
 //! itself, so that it works with the API server and the agent down.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -17,6 +17,7 @@ use crate::node::kubelet::KubeletDir;
 use crate::node::{ImageRefs, Images, NodePods, images};
 use crate::pod::snapshot::Inventory;
 use crate::pod::status::StatusDoc;
+use crate::pod::store::{Layout, Store};
 
 pub mod merge;
 mod text;
@@ -118,6 +119,7 @@ fn offline(network: &Network) -> Vec<String> {
 }
 
 /// What the directories hold. Reads alone: a node that was never set up stays as it is.
-fn load(_node: &NodeConfig) -> Result<Inventory, String> {
-    Err(io::Error::from(io::ErrorKind::Unsupported).to_string())
+fn load(node: &NodeConfig) -> Result<Inventory, String> {
+    let layout = Layout { etc: node.etc_dir.clone(), manifests: node.manifests_dir.clone() };
+    Store::read_only(&layout).load().map_err(|why| format!("{why}; run it as root on the node, or in the agent's pod"))
 }

@@ -9,4 +9,5 @@ pub mod error;
 pub mod identity;
 pub mod objects;
 pub mod pods;
+pub mod scheduling;
 pub mod tokens;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
 use super::tokens::{self, TokenTerms};
+use crate::pod::key::check_name;
 use crate::pod::wanted::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
 
 /// Questions in flight at once.
@@ -81,6 +82,9 @@ async fn object(client: &ApiClient, namespace: &str, wanted: &ObjectRef) -> Resu
         ObjectKind::Secret => ("secrets", "Secret"),
         ObjectKind::ConfigMap => ("configmaps", "ConfigMap"),
     };
+    if let Err(bad) = check_name(kind, &wanted.name) {
+        return Ok(Fetched::Denied(bad.to_string()));
+    }
     let path = format!("/api/v1/namespaces/{namespace}/{plural}/{}", wanted.name);
     match client.get(&path, kind, LIMIT).await {
         Ok(value) => content(wanted.kind, &value)

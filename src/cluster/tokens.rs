@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
+use crate::pod::key::check_name;
 use crate::pod::wanted::{FetchedToken, TokenRef};
 
 /// Bounds of `spec.expirationSeconds` that the API server accepts (validation of authentication.k8s.io/v1).
@@ -59,6 +60,9 @@ pub async fn fetch(
     held: Option<&str>,
     terms: &TokenTerms,
 ) -> Result<FetchedToken, ApiError> {
+    if let Err(bad) = check_name("service account", &wanted.service_account) {
+        return Ok(FetchedToken::Denied(bad.to_string()));
+    }
     let held = held.and_then(|token| usable(token, namespace, wanted));
     if let Some((token, claims)) = &held
         && !due(claims.iat, claims.exp, terms.now)

@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod beneath;
+pub mod changes;
 pub mod files;
 pub mod lock;
 pub mod settled;

@@ -71,6 +71,7 @@ impl Executor {
             Step::Reinstate(key) => outcome.disk("reinstate", &key, self.store.reinstate(&key)),
             Step::NoteSuccessor(key) => outcome.disk("note-successor", &key, self.store.note_successor(&key)),
             Step::RemoveManifests(key) => outcome.disk("remove", &key, self.store.remove_manifests(&key)),
+            Step::RemoveLegacy(key) => outcome.disk("remove-legacy", &key, self.store.remove_legacy(&key)),
             Step::RemoveAssets(key) => outcome.disk("remove-assets", &key, self.store.remove_assets(&key)),
             Step::RecordApiRead => {
                 if let Err(why) = self.store.record_api_read(clock::epoch_seconds()) {

@@ -36,6 +36,8 @@ pub mod annotation {
     pub const DEGRADED: &str = "checkpointer.alpha.coreos.com/degraded";
     /// Only in inactive manifests: RFC 3339 UTC time of retirement.
     pub const RETIRED: &str = "checkpointer.alpha.coreos.com/retired";
+    /// Only in retired inactive manifests, `"true"`: the lineage had a successor on this node.
+    pub const SUCCESSOR_SEEN: &str = "checkpointer.alpha.coreos.com/successor-seen";
     /// The parent's `max-offline`, kept.
     pub const MAX_OFFLINE: &str = crate::pod::parent::MAX_OFFLINE_ANNOTATION;
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::key::PodKey;
+use super::key::{Lineage, PodKey};
 use super::memory::Memory;
 use super::moment::Reading;
 use super::snapshot::{Answer, Api, CaptureFailure, Inventory, Own, Scheduling, Scope, Snapshot};
 use super::store::Store;
 use crate::clock;
+use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::pods::PodReader;
+use crate::cluster::scheduling::daemonset_state;
 use crate::node::NodePods;
 use crate::node::kubelet::KubeletDir;
 use crate::node::runtime_watch::RuntimeWatch;
@@ -27,6 +29,8 @@ pub struct Observer {
     pub scope: Scope,
     /// Parents in the API.
     pub reader: PodReader,
+    /// The API, for questions that the reader does not follow.
+    pub client: ApiClient,
     /// The runtime's pods.
     pub runtime: RuntimeWatch,
     /// The kubelet.
@@ -44,13 +48,22 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// Asks whether the agent's own DaemonSet still wants it here.
+    pub async fn ask_scheduling(&mut self, own: &Lineage) {
+        let asked = daemonset_state(&self.client, &own.namespace, &own.name, &self.node_name, LIMIT).await;
+        self.scheduling = Some(match asked {
+            Ok(answer) => Reading::Seen(answer, clock::now()),
+            Err(why) => Reading::Unavailable(why.to_string()),
+        });
+    }
+
     /// One look at everything. Reads memory and, after a change, the disk; waits for nobody.
     pub fn observe(&mut self, memory: &Memory) -> Snapshot {
         let inventory = self.inventory.get_or_insert_with(|| match self.store.load() {
             Ok(inventory) => Reading::Seen(inventory, clock::now()),
             Err(why) => Reading::Unavailable(why.to_string()),
         });
-        let mut api = self.reader.current();
+        let mut api = self.reader.latest();
         api.silent_for = silent_for(&api, memory, &self.store);
         Snapshot {
             node_name: self.node_name.clone(),

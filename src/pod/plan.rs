@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::key::{PodKey, SandboxId};
+use super::key::{Lineage, PodKey, SandboxId};
 use super::moment::Moment;
 use super::report::Report;
 
@@ -32,6 +32,8 @@ pub enum Step {
     RemoveManifests(PodKey),
     /// Remove what no manifest names any more: assets of a parent whose twin no longer runs.
     RemoveAssets(PodKey),
+    /// Remove the original program's files of a parent that we keep now.
+    RemoveLegacy(PodKey),
     /// Leave a mark on disk that the API answered now: a checkpoint with a `max-offline` wants it known after a reboot.
     RecordApiRead,
     /// Note in a retired copy that its lineage has a successor on this node.
@@ -57,5 +59,5 @@ pub struct Decision {
     /// [`Decision::steps`].
     pub ask_api: bool,
     /// Removal hangs on what the agent's own DaemonSet says: ask once, then decide again.
-    pub ask_scheduling: bool,
+    pub ask_scheduling: Option<Lineage>,
 }

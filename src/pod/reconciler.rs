@@ -57,6 +57,8 @@ pub struct Reconciler<A> {
     pub audience: A,
     /// Wakes when a directory of ours changed.
     pub disk_changes: watch::Receiver<u64>,
+    /// Wakes when the kubelet may be another process.
+    pub kubelet_changes: watch::Receiver<u64>,
 }
 
 impl<A: Audience> Reconciler<A> {
@@ -98,8 +100,8 @@ impl<A: Audience> Reconciler<A> {
             snapshot = self.observer.observe(memory);
             decision = decide(&snapshot, memory, &self.timings, clock::now());
         }
-        if decision.ask_scheduling {
-            self.observer.ask_scheduling().await;
+        if let Some(own) = &decision.ask_scheduling {
+            self.observer.ask_scheduling(own).await;
             snapshot = self.observer.observe(memory);
             decision = decide(&snapshot, memory, &self.timings, clock::now());
         }
@@ -185,7 +187,10 @@ impl<A: Audience> Reconciler<A> {
                     if seen.is_err() { std::future::pending::<()>().await }
                     self.observer.inventory = None;
                 }
-                () = self.observer.kubelet_changed() => {}
+                seen = self.kubelet_changes.changed() => {
+                    if seen.is_err() { std::future::pending::<()>().await }
+                    self.observer.reader.ask().await;
+                }
                 () = sleep_until(until) => {}
             }
         };
@@ -194,4 +199,3 @@ impl<A: Audience> Reconciler<A> {
         let _ = timeout(GATHER, std::future::pending::<()>()).await;
     }
 }
-

@@ -81,9 +81,6 @@ pub struct Inventory {
     pub unreadable: BTreeMap<String, String>,
     /// The cluster's identity (UID of namespace kube-system), once known.
     pub cluster: Option<Uid>,
-    /// Active manifests whose content is not that of the copy in [`Inventory::checkpoints`]: activating again replaces
-    /// them (the kubelet then restarts the twin).
-    pub stale: std::collections::BTreeSet<PodKey>,
     /// Checkpoints of the original program (`<ns>-<name>.json`), by parent.
     pub legacy: BTreeMap<PodKey, LegacyFiles>,
 }

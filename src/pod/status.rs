@@ -19,6 +19,8 @@ pub struct StatusDoc {
     pub api: String,
     /// How the container runtime stands: `ok` or `unavailable: …`.
     pub runtime: String,
+    /// How our directories stand: `ok` or `unavailable: …`.
+    pub disk: String,
     /// What the kubelet knows: `aware` (it has seen the API server since it started), `blind`, or `unknown: …`.
     pub kubelet: String,
     /// Annotated pods and checkpoints, by namespace and name.

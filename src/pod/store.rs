@@ -7,6 +7,7 @@ mod assets;
 mod copies;
 mod inventory;
 mod manifest;
+mod marks;
 mod names;
 mod remove;
 mod save;
@@ -18,8 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::key::{InvalidName, PodKey, Uid};
-use crate::disk::atomic::{self, Written};
+use super::key::{InvalidName, PodKey};
 use crate::disk::beneath::Beneath;
 use crate::disk::files::{FileError, Files, ensure_dir};
 use crate::disk::settled::Settled;
@@ -161,25 +161,6 @@ impl Store {
             Some((place, why)) => Err(self.unusable(place, key, why)),
             None => Ok(None),
         }
-    }
-
-    /// Keeps the identity of the cluster.
-    pub fn record_cluster(&self, cluster: &Uid) -> Result<Written, StoreError> {
-        let _writing = self.writing();
-        Ok(atomic::write(&*self.files, names::CLUSTER, format!("{cluster}\n").as_bytes(), MANIFEST_MODE)?)
-    }
-
-    /// Puts an operator's hold on a pod.
-    pub fn hold(&self, key: &PodKey) -> Result<Written, StoreError> {
-        let _writing = self.writing();
-        Ok(atomic::write(&*self.files, &names::hold(key), b"held by an operator\n", MANIFEST_MODE)?)
-    }
-
-    /// Takes the hold away; there may be none.
-    pub fn release(&self, key: &PodKey) -> Result<(), StoreError> {
-        let _writing = self.writing();
-        self.remove_if_there(&names::hold(key))?;
-        Ok(self.files.sync_dir(names::INACTIVE)?)
     }
 
     fn remove_if_there(&self, path: &str) -> Result<(), FileError> {

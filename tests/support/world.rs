@@ -241,6 +241,9 @@ impl World {
                 disk.checkpoints.remove(&k);
                 disk.orphans.insert(k);
             }
+            Step::RemoveLegacy(k) => {
+                disk.legacy.remove(&k);
+            }
             Step::RemoveAssets(k) => {
                 disk.orphans.remove(&k);
             }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 
-use super::check::Check;
+use super::check::{Check, Outcome};
 use crate::cli::lock_holder::{self, Holder};
 use crate::config::NodeConfig;
 
@@ -18,21 +18,24 @@ const ROOM: u64 = 64 << 20;
 const INODES: u64 = 1000;
 
 pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
-    let mut checks = vec![
-        writable(
-            "checkpoints can be written",
-            &node.etc_dir,
-            "mount the node's /etc/kubernetes read-write, run as root",
-        ),
-        writable(
-            "static pods can be written",
-            &node.manifests_dir,
-            "it must be the kubelet's staticPodPath, mounted read-write; create it where it is missing",
-        ),
-        hard_links(&node.etc_dir, &node.manifests_dir),
-        room(&node.etc_dir),
-    ];
-    if !same_filesystem(&node.etc_dir, &node.manifests_dir) {
+    let mut checks = vec![writable(
+        "checkpoints can be written",
+        &node.etc_dir,
+        "mount the node's /etc/kubernetes read-write, run as root",
+    )];
+    let static_pods = writable(
+        "static pods can be written",
+        &node.manifests_dir,
+        "it must be the kubelet's staticPodPath, mounted read-write; create it where it is missing",
+    );
+    // What cannot be written need not be said to be unlinkable too.
+    let linkable = static_pods.outcome == Outcome::Ok && checks[0].outcome == Outcome::Ok;
+    checks.push(static_pods);
+    if linkable {
+        checks.push(hard_links(&node.etc_dir, &node.manifests_dir));
+    }
+    checks.push(room(&node.etc_dir));
+    if linkable && !same_filesystem(&node.etc_dir, &node.manifests_dir) {
         checks.push(room(&node.manifests_dir));
     }
     checks.push(volatile(&node.run_dir));
@@ -165,7 +168,6 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Outcome;
     use super::*;
     use rstest::rstest;
 

@@ -14,7 +14,13 @@ pub(super) async fn checks(cri: &Result<Cri, String>) -> Vec<Check> {
     const NAME: &str = "container runtime (CRI v1)";
     let cri = match cri {
         Ok(cri) => cri,
-        Err(why) => return vec![Check::fail(NAME, why, "give the kubelet's socket with --container-runtime-endpoint")],
+        Err(why) => {
+            return vec![Check::fail(
+                NAME,
+                why,
+                "nothing is brought back without one; is it running, is the node's /run mounted here?",
+            )];
+        }
     };
     let version = match cri.version().await {
         Ok(version) => format!("{} {} at {}", version.name, version.version, cri.socket().display()),

@@ -48,6 +48,7 @@ pub fn merge(evidence: &Evidence) -> StatusDoc {
         leader: evidence.leader,
         api: if live.is_some() { said.api.clone() } else { unknown(&said.api) },
         runtime: evidence.runtime.as_ref().map_or_else(|why| format!("unavailable: {why}"), |_| "ok".to_owned()),
+        disk: evidence.disk.as_ref().map_or_else(|why| format!("unavailable: {why}"), |_| "ok".to_owned()),
         kubelet: if live.is_some() { said.kubelet.clone() } else { unknown(&said.kubelet) },
         pods,
         notes: notes(evidence),
@@ -194,9 +195,8 @@ fn notes(evidence: &Evidence) -> Vec<String> {
         notes
             .push("no agent runs on this node: nothing is saved, brought back or taken back until one does".to_owned());
     }
-    match &evidence.disk {
-        Ok(disk) => notes.extend(unreadable(&disk.unreadable)),
-        Err(why) => notes.push(format!("the checkpoints on disk cannot be read: {why}")),
+    if let Ok(disk) = &evidence.disk {
+        notes.extend(unreadable(&disk.unreadable));
     }
     if let Some(agent) = evidence.live_agent() {
         add(&mut notes, &agent.notes);

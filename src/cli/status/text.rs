@@ -15,10 +15,12 @@ pub(super) fn of(document: &StatusDoc) -> String {
         None => "unknown whether an agent runs",
     };
     let mut text = format!(
-        "Node {}: {leader}\n  API server: {}\n  runtime:    {}\n  kubelet:    {}\n\n",
-        document.node, document.api, document.runtime, document.kubelet
+        "Node {}: {leader}\n  API server: {}\n  runtime:    {}\n  disk:       {}\n  kubelet:    {}\n\n",
+        document.node, document.api, document.runtime, document.disk, document.kubelet
     );
-    if document.pods.is_empty() {
+    if document.pods.is_empty() && (document.disk != "ok" || document.runtime != "ok") {
+        text.push_str("Whether pods here are annotated or kept cannot be seen.\n");
+    } else if document.pods.is_empty() {
         text.push_str("No pod here is annotated checkpointer.alpha.coreos.com/checkpoint=true, and none is kept.\n");
     } else {
         text.push_str(&pods(document));
@@ -124,6 +126,9 @@ mod tests {
 
     #[test]
     fn a_node_without_annotated_pods_says_what_to_annotate() {
-        assert!(of(&StatusDoc::default()).contains("checkpointer.alpha.coreos.com/checkpoint=true"));
+        let mut document = StatusDoc { disk: "ok".to_owned(), runtime: "ok".to_owned(), ..StatusDoc::default() };
+        assert!(of(&document).contains("checkpointer.alpha.coreos.com/checkpoint=true"));
+        document.runtime = "unavailable: it hangs".to_owned();
+        assert!(of(&document).contains("cannot be seen"));
     }
 }

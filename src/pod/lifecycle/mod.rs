@@ -16,7 +16,7 @@ use facts::Pass;
 use presence::OnNode;
 use table::{Facts, Verdict, View, row};
 
-use super::key::{PodKey, Uid};
+use super::key::{Lineage, PodKey, Uid};
 use super::memory::{Activation, Memory, Yield};
 use super::moment::{Moment, Reading};
 use super::parent::Standing;
@@ -38,7 +38,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
                 report,
                 wake_at,
                 ask_api: false,
-                ask_scheduling: false,
+                ask_scheduling: None,
             };
         }
     };
@@ -66,6 +66,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
     }
     forget_the_absent(&mut pass);
     remove_orphans(&pass, &own, &mut plan);
+    replace_legacy(&pass, &mut plan);
     mark_api_read(&mut pass, &mut plan);
     let refresh = plan.take_refresh(&mut pass);
     let report = report::report(&pass, &own, &rows);
@@ -94,7 +95,7 @@ struct Plan {
     refresh_own: BTreeSet<PodKey>,
     last: Vec<Step>,
     ask_api: bool,
-    ask_scheduling: bool,
+    ask_scheduling: Option<Lineage>,
 }
 
 impl Plan {
@@ -288,6 +289,17 @@ fn mark_api_read(pass: &mut Pass, plan: &mut Plan) {
     if due && read_since && matches!(pass.snapshot.api.answer, super::snapshot::Answer::Listed(_)) {
         pass.memory.marked_api_read = pass.memory.last_api_read;
         plan.last.push(Step::RecordApiRead);
+    }
+}
+
+/// The original program's files go one by one, each when we keep its parent, that parent is up and the kubelet would
+/// notice: a twin of theirs ends then, and nothing is lost.
+fn replace_legacy(pass: &Pass, plan: &mut Plan) {
+    for key in pass.disk.legacy.keys() {
+        let kept = pass.disk.checkpoints.get(key).is_some_and(|c| c.incomplete.is_none());
+        if kept && pass.kubelet == awareness::Kubelet::Aware && pass.on_node(key) == OnNode::Up {
+            plan.then.push(Step::RemoveLegacy(key.clone()));
+        }
     }
 }
 

@@ -159,7 +159,9 @@ impl Own {
         let Some(answer) = fresh_scheduling(pass) else {
             let grace_over = |since: Moment| pass.now.since(since) >= pass.timings.grace;
             let due = pass.memory.own.unscheduled_since.is_none_or(grace_over);
-            plan.ask_scheduling |= due && pass.snapshot.scheduling.is_none();
+            if due && pass.snapshot.scheduling.is_none() {
+                plan.ask_scheduling.clone_from(&self.lineage);
+            }
             return false;
         };
         match answer {

@@ -1,7 +1,6 @@
 //! Reading what is there: [`Store::load`]. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 
 use super::copies::{Copies, Copy};
 use super::manifest::{self, Content};
@@ -10,17 +9,14 @@ use super::{Store, StoreError};
 use crate::disk::files::list_or_none;
 use crate::disk::volume_dir;
 use crate::pod::checkpoint::annotation;
-use crate::pod::key::{PodKey, Uid};
+use crate::pod::key::PodKey;
 use crate::pod::snapshot::{Inventory, LegacyFiles, OnDisk};
-
-/// Bytes of the file with the cluster's identity, at most.
-const CLUSTER_LIMIT: u64 = 1 << 10;
 
 impl Store {
     /// Everything on disk. A file that cannot be used is in `unreadable` and changes nothing for the others; an error
     /// means that nothing is known.
     pub fn load(&self) -> Result<Inventory, StoreError> {
-        let mut inventory = Inventory { cluster: self.cluster()?, legacy: self.legacy()?, ..Inventory::default() };
+        let mut inventory = Inventory { cluster: self.cluster()?, legacy: self.legacy()?, orphans: self.orphaned_assets()?.into_iter().collect(), ..Inventory::default() };
         for key in self.keys()? {
             let copies = self.copies(&key)?;
             for (place, why) in copies.unusable() {
@@ -30,9 +26,6 @@ impl Store {
             if let (Copy::Ours(_, Some(missing)), None) = (&copies.inactive, &on_disk.incomplete) {
                 let path = self.shown(&Place::Inactive.path(&key));
                 inventory.unreadable.insert(path, format!("{missing}; the older copy counts"));
-            }
-            if copies.is_stale() {
-                inventory.stale.insert(key.clone());
             }
             inventory.checkpoints.insert(key, on_disk);
         }
@@ -85,6 +78,8 @@ impl Store {
             host_port: manifest.host_port(),
             max_offline: manifest.max_offline,
             incomplete: chosen.missing.map(str::to_owned),
+            successor_seen: manifest.annotation(annotation::SUCCESSOR_SEEN) == Some("true"),
+            active_differs: copies.is_stale(),
             degraded: manifest.degraded.clone(),
             assets_at,
         }))
@@ -105,17 +100,6 @@ impl Store {
             }
         }
         Ok(found)
-    }
-
-    fn cluster(&self) -> Result<Option<Uid>, StoreError> {
-        match self.files.read(names::CLUSTER, CLUSTER_LIMIT) {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-                Ok((!text.is_empty()).then_some(Uid(text)))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn shown(&self, path: &str) -> String {

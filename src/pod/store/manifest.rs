@@ -84,6 +84,7 @@ pub(super) fn essence(manifest: &Value) -> Value {
     if let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(annotation::CAPTURED_AT);
         annotations.remove(annotation::RETIRED);
+        annotations.remove(annotation::SUCCESSOR_SEEN);
     }
     value
 }

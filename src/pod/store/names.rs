@@ -7,6 +7,8 @@ use crate::pod::key::PodKey;
 pub(super) const MANIFESTS: &str = "manifests";
 /// Checkpoints kept aside.
 pub(super) const INACTIVE: &str = "inactive-manifests";
+/// When the API last answered; only where a checkpoint has a `max-offline`.
+pub(super) const API_READ: &str = "checkpoint-last-api-read";
 /// The cluster's identity.
 pub(super) const CLUSTER: &str = "checkpoint-cluster";
 

@@ -69,13 +69,14 @@ impl Store {
         if !is_there || manifest.retired.is_some() != when.is_some() {
             let mut value = manifest.value.clone();
             manifest::annotate(&mut value, annotation::RETIRED, when.map(manifest::time_text));
+            manifest::annotate(&mut value, annotation::SUCCESSOR_SEEN, None);
             self.put_inactive(key, &value)?;
         }
         Ok(self.files.sync_dir(names::INACTIVE)?)
     }
 
     /// A new file takes the name; the old one, perhaps active under another name, stays as it is.
-    fn put_inactive(&self, key: &PodKey, value: &serde_json::Value) -> Result<(), StoreError> {
+    pub(super) fn put_inactive(&self, key: &PodKey, value: &serde_json::Value) -> Result<(), StoreError> {
         self.make_way(Place::Inactive, key)?;
         let text = yaml::to_text(value);
         Ok(atomic::put(&*self.files, &Place::Inactive.path(key), text.as_bytes(), MANIFEST_MODE)?)

@@ -238,7 +238,7 @@ fn a_disk_that_cannot_be_read_is_no_proof_of_anything() {
     let doc = merge(&evidence);
     assert!(!only(&doc).report.restorable);
     assert!(only(&doc).report.reasons[0].contains("run it as root"));
-    assert!(doc.notes[0].contains("run it as root"));
+    assert_eq!(doc.disk, "unavailable: permission denied; run it as root");
 }
 
 #[test]
