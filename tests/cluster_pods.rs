@@ -31,7 +31,7 @@ fn brisk() -> Pace {
 
 fn config() -> ReaderConfig {
     let scope = Scope::Namespaces(vec![NS.to_owned()]);
-    ReaderConfig { node: NODE.to_owned(), scope, expected: None, pace: brisk() }
+    ReaderConfig { node: NODE.to_owned(), scope, expected: None, keep_annotations: Vec::new(), pace: brisk() }
 }
 
 async fn client(url: &str) -> ApiClient {
