@@ -206,7 +206,8 @@ impl Follower {
         let opened = try_join_all(self.followed.iter().enumerate().map(async |(index, f)| {
             let life = fastrand::u64(pace.watch.0..=pace.watch.1);
             let path = format!(
-                "{}?watch=1&allowWatchBookmarks=true&fieldSelector=spec.nodeName%3D{}&resourceVersion={}&timeoutSeconds={life}",
+                "{}?watch=1&allowWatchBookmarks=true&fieldSelector=spec.nodeName%3D{}&resourceVersion={}\
+                 &timeoutSeconds={life}",
                 f.path, self.lens.node, f.version
             );
             let body = self.client.stream(&Call::get(path, Verb::Watch), pace.limit).await?;
