@@ -193,6 +193,7 @@ impl Agent {
             node: self.config.node_name.clone(),
             scope: self.config.scope.clone(),
             expected: self.store.cluster()?,
+            keep_annotations: self.config.keep_annotations.clone(),
             pace,
         })
     }
