@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::RunArgs;
+
 pub mod doctor;
 mod lock_holder;
 mod node_view;
@@ -51,7 +53,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The agent: save annotated pods of this node, run them while the API server is away, hand them back
-    Run(Box<crate::config::RunArgs>),
+    #[command(after_long_help = run::EXAMPLES)]
+    Run(Box<RunArgs>),
     /// Show which pods of this node would come back after a power cut, and why not
     Status(status::StatusArgs),
     /// Check everything that this node needs, with the remedy for what is missing
