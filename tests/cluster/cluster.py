@@ -1,6 +1,7 @@
 """A whole cluster: control plane, network, nodes. Several can stand side by side under different names."""
 
 import atexit
+import contextlib
 import re
 import shutil
 import signal
@@ -43,16 +44,21 @@ class Cluster:
         shutil.copytree(components.CACHE / "pki", self.state / "pki")
         archives = [image.pause(self.state / "pause.tar"), image.application(self.state / "application.tar")]
         self.network.make(len(self.nodes))
+        # A kubelet that finds no API server comes back after up to 7 s: it starts last.
         for node in self.nodes:
-            node.power_on()
-        self.control_plane.up()
+            node.power_on(held="kubelet")
+        self.control_plane.up(meanwhile=lambda: self._prepare(archives))
+        for node in self.nodes:
+            node.release_daemon("kubelet")
+        for node in self.nodes:
+            self.wait_node(node)
+        return time.monotonic() - began
+
+    def _prepare(self, archives):
         for node in self.nodes:
             node.wait_runtime()
             for archive in archives:
                 node.import_image(archive)
-        for node in self.nodes:
-            self.wait_node(node)
-        return time.monotonic() - began
 
     def wait_node(self, node, limit=60.0):
         """Waits until a node is Ready and takes pods, and pods can be created."""
@@ -94,3 +100,10 @@ class Cluster:
     def __exit__(self, *_):
         self.down()
         atexit.unregister(self.down)
+
+    @contextlib.contextmanager
+    def kept_on_failure(self):
+        """Like `with` itself, but what failed stays up to be looked at."""
+        self.up()
+        yield self
+        self.down()

@@ -39,13 +39,13 @@ class Node:
 
     # Power
 
-    def power_on(self):
-        """Starts the node; returns at once, with the time in `powered_on_at`."""
+    def power_on(self, held=""):
+        """Starts the node; returns at once, with the time in `powered_on_at`. A daemon named in `held` waits for its release."""
         self._write_files()
         self.group.make()
         where = " ".join(f"{point}={','.join(controllers)}" for point, controllers in hierarchies().items())
         environment = {"NODE": self.name, "ADDRESS": self.address, "DISK": str(self.root / "disk"), "LOG": str(self.log),
-                       "KUBE": str(components.KUBE), "HIERARCHIES": where, "PERSISTENT": " ".join(PERSISTENT), "PATH": components.PATH}
+                       "KUBE": str(components.KUBE), "HIERARCHIES": where, "PERSISTENT": " ".join(PERSISTENT), "HELD": held, "PATH": components.PATH}
         self.powered_on_at = time.time()
         process = self.group.start(
             ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--pid", "--mount", "--cgroup", "--uts", "--propagation", "private",

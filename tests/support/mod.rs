@@ -1,7 +1,8 @@
-//! A node in process: a container runtime behind a real socket and a kubelet that does what today's kubelet was measured
-//! to do. Shared by the tests and `examples/outage.rs`.
+//! What the hermetic suites and `examples/outage.rs` stand on: the systems around the agent, in this process. An API
+//! server on loopback, a container runtime behind a real socket, a kubelet that does what today's was measured to do.
 #![allow(dead_code, unreachable_pub, reason = "every test and example uses its part of this")]
 
+pub mod api;
 pub mod cri;
 pub mod kubelet;
 pub mod machine;

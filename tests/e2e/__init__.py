@@ -1,0 +1,1 @@
+"""End-to-end scenarios on real components. `tests/e2e/run --help`."""
