@@ -236,3 +236,53 @@ fn a_man_page_and_completions_are_built_in() {
         assert!(text(&script).contains("pod-checkpointer"), "{shell}");
     }
 }
+
+impl Node {
+    /// `run` with the directories of this node and no variable from outside.
+    fn run(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pod-checkpointer"));
+        command.env_clear().args(["run", "--node-name=n1", "--listen="]);
+        for (flag, place) in [
+            ("--etc-dir", "kubernetes"),
+            ("--manifests-dir", "kubernetes/manifests"),
+            ("--kubelet-dir", "kubelet"),
+            ("--run-dir", "run"),
+            ("--lock-file", "run/lock"),
+        ] {
+            command.arg(format!("{flag}={}", self.path(place).display()));
+        }
+        command.args(more);
+        command
+    }
+}
+
+#[test]
+fn run_tells_everything_that_cannot_work_in_one_error() {
+    let node = Node::new();
+    let flags =
+        ["--kubeconfig=/does/not/exist", "--log-level=loud", "--container-runtime-endpoint=/does/not/exist.sock"];
+    let error = text(&node.run(&flags).assert().code(2).get_output().stderr);
+    for flag in flags {
+        assert!(error.contains(flag), "{error}");
+    }
+    assert!(error.contains("3 settings cannot be used"), "{error}");
+}
+
+#[test]
+fn a_kubeconfig_that_is_none_ends_run_with_one_clear_error() {
+    let node = Node::new();
+    fs::write(node.path("kubeconfig"), "garbage: [").unwrap();
+    let flag = format!("--kubeconfig={}", node.path("kubeconfig").display());
+    let error = text(&node.run(&[&flag]).assert().code(2).get_output().stderr);
+    assert!(error.contains("kubeconfig"), "{error}");
+    assert_eq!(error.lines().filter(|line| line.contains("ERROR")).count(), 1, "{error}");
+}
+
+#[test]
+fn help_teaches_by_example() {
+    let node = Node::new();
+    let help = text(&node.run(&["--help"]).assert().success().get_output().stdout);
+    for part in ["Examples:", "--activation-delay", "POD_CHECKPOINTER_GRACE_PERIOD", "k3s"] {
+        assert!(help.contains(part), "{part} is missing from\n{help}");
+    }
+}

@@ -33,11 +33,16 @@ Secrets and ConfigMaps. The kubelet runs those when the pod and the API server a
 
 const EXAMPLES: &str = "\
 Examples:
-  pod-checkpointer status                     would this node's pods come back? (no API server needed)
-  pod-checkpointer status --check && reboot   reboot only if they would
-  pod-checkpointer doctor                     is this node fit for it, and if not: what to do
-  pod-checkpointer render -f ds.yaml          could a checkpoint of these pods be made, and how does it look?
-  pod-checkpointer run --node-name node-1     the agent, outside a pod
+  # would this node's pods come back? (no API server needed)
+  pod-checkpointer status
+
+  # reboot only if they would
+  pod-checkpointer status --check && reboot
+
+  # is this node fit for it, and if not: what to do
+  pod-checkpointer doctor
+
+  # the same in a cluster
   kubectl -n kube-system exec ds/pod-checkpointer -- /pod-checkpointer status
 
 Exit codes: 0 done; 1 failed, or the answer is no; 2 flags or files that cannot be used; \

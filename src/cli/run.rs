@@ -13,16 +13,21 @@ use crate::telemetry::logs;
 /// Shown below `run --help`.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  pod-checkpointer run                                       in its DaemonSet: everything comes from the downward API
-  pod-checkpointer run --node-name node-1 --kubeconfig /etc/kubernetes/admin.conf
-                                                             outside a pod, as root
-  pod-checkpointer run --namespace kube-system --namespace plant
-                                                             pods of two namespaces
-  pod-checkpointer run --manifests-dir /var/lib/rancher/k3s/agent/pod-manifests \\
-      --kubelet-kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig
-                                                             on k3s
+  # in its DaemonSet: everything comes from the downward API
+  pod-checkpointer run
 
-It runs until it is told to stop, and logs to stderr. Every flag is also an environment variable.";
+  # outside a pod, as root
+  pod-checkpointer run --node-name node-1 --kubeconfig /etc/kubernetes/admin.conf
+
+  # pods of two namespaces
+  pod-checkpointer run --namespace kube-system --namespace plant
+
+  # on k3s
+  pod-checkpointer run --manifests-dir /var/lib/rancher/k3s/agent/pod-manifests \\
+    --kubelet-kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig
+
+It runs until it is told to stop, and logs to stderr. Every flag is also an environment variable.
+Exit codes: 0 told to stop; 1 it failed; 2 flags or files that cannot be used.";
 
 /// Runs the agent until it ends, and says what the exit code is.
 pub(super) fn run(args: RunArgs) -> u8 {
