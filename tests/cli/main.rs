@@ -1,10 +1,14 @@
-//! The commands as an operator runs them, on a node whose API server, agent and runtime are all down.
+//! The commands as an operator runs them.
+
+mod doctor;
+mod status;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::path::PathBuf;
 
 use assert_cmd::Command;
-use pod_checkpointer::disk::lock::NodeLock;
 use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, Checkpoint, Tree, VolumeContent};
 use pod_checkpointer::pod::key::PodKey;
 use pod_checkpointer::pod::store::{Layout, Store};
@@ -82,129 +86,6 @@ impl Node {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-#[test]
-fn status_needs_nothing_but_the_disk() {
-    let node = Node::new();
-    node.save("web", "kube-system/DaemonSet/web");
-    let document = node.json("status");
-    assert_eq!(document["node"], "n1");
-    assert_eq!(document["leader"], false);
-    assert_eq!(document["disk"], "ok");
-    assert!(document["runtime"].as_str().unwrap().starts_with("unavailable: "), "{document}");
-    let pod = &document["pods"][0];
-    assert_eq!(pod["namespace"], "kube-system");
-    assert_eq!(pod["name"], "web");
-    assert_eq!(pod["uid"], "uid-1");
-    assert_eq!(pod["lineage"], "kube-system/DaemonSet/web");
-    assert_eq!(pod["phase"], "standby");
-    assert_eq!(pod["restorable"], true);
-    assert_eq!(pod["image_present"], Value::Null, "a runtime that is down knows nothing of images");
-}
-
-#[test]
-fn status_shows_a_table_and_no_secret() {
-    let node = Node::new();
-    let web = node.save("web", "kube-system/ReplicaSet/web");
-    node.save("db", "kube-system/StatefulSet/db");
-    for (key, outcome) in node.store().activate(&[web]) {
-        assert!(outcome.is_ok(), "{key}: {outcome:?}");
-    }
-    let output = node.command("status").assert().success().get_output().clone();
-    let table = text(&output.stdout);
-    let row = |name: &str| table.lines().find(|line| line.contains(name)).unwrap().to_owned();
-    assert!(row(" web ").contains("active"), "{table}");
-    assert!(row(" db ").contains("standby"), "{table}");
-    assert!(table.contains("may run twice"), "{table}");
-    assert!(table.contains("2 of 2 would come back"), "{table}");
-    assert!(!table.contains("very secret"), "{table}");
-}
-
-#[test]
-fn status_check_fails_when_a_pod_would_not_come_back() {
-    let node = Node::new();
-    node.save("web", "kube-system/DaemonSet/web");
-    node.command("status").arg("--check").assert().code(0);
-    fs::remove_dir_all(node.path("kubernetes/checkpoint-secrets/kube-system/web")).unwrap();
-    let output = node.command("status").arg("--check").assert().code(3).get_output().clone();
-    assert!(text(&output.stdout).contains("0 of 1 would come back"), "{}", text(&output.stdout));
-}
-
-#[test]
-fn status_asks_the_report_of_an_agent_that_leads_and_distrusts_one_that_is_gone() {
-    let node = Node::new();
-    node.save("web", "kube-system/DaemonSet/web");
-    let report = json!({
-        "api": "unavailable: connection refused",
-        "kubelet": "blind",
-        "pods": [{
-            "namespace": "kube-system", "name": "web", "uid": "uid-1", "lineage": null, "phase": "standby",
-            "restorable": false, "reasons": ["its new spec mounts a claim"], "decision": "stay",
-            "image_present": null, "assets_at": null,
-        }],
-        "notes": [],
-    });
-    fs::write(node.path("run/report.json"), report.to_string()).unwrap();
-    let lock = NodeLock::try_acquire(&node.path("run/lock")).unwrap().unwrap();
-    let document = node.json("status");
-    assert_eq!(document["leader"], true);
-    assert_eq!(document["api"], "unavailable: connection refused");
-    assert_eq!(document["pods"][0]["restorable"], false);
-    assert_eq!(document["pods"][0]["reasons"][0], "its new spec mounts a claim");
-    drop(lock);
-    let document = node.json("status");
-    assert_eq!(document["leader"], false);
-    assert_eq!(document["pods"][0]["restorable"], true);
-    assert!(document["api"].as_str().unwrap().starts_with("unknown: "), "{document}");
-}
-
-#[test]
-fn status_on_a_node_that_was_never_set_up_changes_nothing() {
-    let node = Node::new();
-    fs::remove_dir_all(node.path("kubernetes")).unwrap();
-    node.command("status").assert().success();
-    assert!(!node.path("kubernetes").exists());
-}
-
-#[test]
-fn a_damaged_report_costs_its_reasons_and_nothing_else() {
-    let node = Node::new();
-    node.save("web", "kube-system/DaemonSet/web");
-    fs::write(node.path("run/report.json"), b"{\"pods\": [").unwrap();
-    assert_eq!(node.json("status")["pods"][0]["name"], "web");
-}
-
-#[test]
-fn doctor_names_a_remedy_for_everything_it_finds() {
-    let node = Node::new();
-    fs::write(node.path("kubelet/config.yaml"), "staticPodPath: /somewhere/else\n").unwrap();
-    fs::write(node.path("cni/10-calico.conflist"), r#"{"plugins":[{"type":"calico"}]}"#).unwrap();
-    let assert = node.command("doctor").args(["-o", "json"]).assert().code(1);
-    let diagnosis: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
-    let checks = diagnosis["checks"].as_array().unwrap();
-    let outcome = |name: &str| {
-        let check = checks.iter().find(|check| check["name"].as_str().unwrap().contains(name));
-        check.unwrap_or_else(|| panic!("no check named {name} in {diagnosis}"))["outcome"].as_str().unwrap()
-    };
-    assert_eq!(outcome("runtime"), "fail");
-    assert_eq!(outcome("reads static pods"), "fail");
-    assert_eq!(outcome("can be written"), "ok");
-    assert_eq!(outcome("hard link"), "ok");
-    assert_eq!(outcome("pod network"), "warn");
-    assert_eq!(outcome("API server answers"), "warn");
-    for check in checks {
-        assert_eq!(check["remedy"].is_string(), check["outcome"] != "ok", "{check}");
-    }
-}
-
-#[test]
-fn doctor_leaves_no_trace() {
-    let node = Node::new();
-    node.command("doctor").assert().code(1);
-    let left: Vec<_> = fs::read_dir(node.path("kubernetes")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["manifests"]);
-    assert_eq!(fs::read_dir(node.path("kubernetes/manifests")).unwrap().count(), 0);
 }
 
 #[test]
