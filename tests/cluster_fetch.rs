@@ -10,8 +10,9 @@ use pod_checkpointer::cluster::client::{ApiClient, LIMIT};
 use pod_checkpointer::cluster::config::ClientConfig;
 use pod_checkpointer::cluster::error::ApiError;
 use pod_checkpointer::cluster::objects::{ObjectCache, fetch};
-use pod_checkpointer::cluster::scheduling::{DaemonSetState, daemonset_state};
+use pod_checkpointer::cluster::scheduling::daemonset_state;
 use pod_checkpointer::cluster::tokens::{TokenTerms, claims};
+use pod_checkpointer::pod::snapshot::Scheduling;
 use pod_checkpointer::pod::wanted::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
 use serde_json::json;
 use support::api::{FakeApi, Mode};
@@ -149,24 +150,24 @@ async fn the_daemonset_and_the_node_say_whether_the_agent_belongs_here() {
     let api = FakeApi::start().await;
     let client = client(&api).await;
     let state = async || daemonset_state(&client, NS, "agent", "n1", LIMIT).await;
-    assert_eq!(state().await, Ok(DaemonSetState::Gone));
+    assert_eq!(state().await, Ok(Scheduling::Deleted));
 
     api.add_daemonset(NS, "agent", &json!({"nodeSelector": {"role": "edge"}})).add_node("n1", &json!({"role": "edge"}));
-    assert_eq!(state().await, Ok(DaemonSetState::Wanted));
+    assert_eq!(state().await, Ok(Scheduling::Wanted));
     api.add_node("n1", &json!({}));
-    assert!(matches!(state().await, Ok(DaemonSetState::Excluded { why }) if why.contains("role=edge")));
+    assert!(matches!(state().await, Ok(Scheduling::Excluded(why)) if why.contains("role=edge")));
 
     api.forbid("/api/v1/nodes");
-    assert!(matches!(state().await, Ok(DaemonSetState::NotAllowed { .. })));
+    assert!(matches!(state().await, Ok(Scheduling::NotAllowed(_))));
     api.allow_all().forbid("/apis/apps");
-    assert!(matches!(state().await, Ok(DaemonSetState::NotAllowed { .. })));
+    assert!(matches!(state().await, Ok(Scheduling::NotAllowed(_))));
 
     for mode in [Mode::Down, Mode::Status(503), Mode::Status(404), Mode::Garbage, Mode::Status(401)] {
         api.go(mode).await;
         let answer = state().await;
         // 404 in the API's own words would be an answer; every other failure must not read as "gone".
         match mode {
-            Mode::Status(404) => assert_eq!(answer, Ok(DaemonSetState::Gone)),
+            Mode::Status(404) => assert_eq!(answer, Ok(Scheduling::Deleted)),
             Mode::Status(401) => assert!(matches!(answer, Err(ApiError::Refused(_))), "{answer:?}"),
             _ => assert!(matches!(answer, Err(ApiError::Unavailable(_))), "{answer:?}"),
         }

@@ -244,6 +244,6 @@ async fn an_image_is_present_only_if_runtime_and_kubelet_agree() {
 
 fn record_name(id: &str) -> String {
     use sha2::Digest;
-    let hash: String = sha2::Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha2::Sha256::digest(id).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     format!("image_manager/pulled/sha256-{hash}")
 }

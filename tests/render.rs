@@ -117,7 +117,7 @@ fn useless_input_is_told_from_pods_that_cannot_be_kept() {
         let text = format!("{{kind: Deployment, metadata: {{name: a}}, spec: {{template: {template}}}}}");
         assert!(try_render(&text).is_err(), "{text}");
     }
-    let checkpoint = r#"{kind: Pod, metadata: {name: a, annotations: {checkpointer.alpha.coreos.com/checkpoint-of: a}},
-        spec: {containers: []}}"#;
+    let checkpoint = r"{kind: Pod, metadata: {name: a, annotations: {checkpointer.alpha.coreos.com/checkpoint-of: a}},
+        spec: {containers: []}}";
     assert!(matches!(try_render(checkpoint), Err(BadInput::NoParent)));
 }

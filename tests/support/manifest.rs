@@ -38,7 +38,7 @@ fn static_pod(text: &str, path: &Path, node: &str) -> StaticPod {
     if pod["metadata"]["uid"].as_str().is_none_or(str::is_empty) {
         // Any change of content or path is another pod.
         let hash = Sha256::digest(format!("{pod}host:{node}file:{}", path.display()));
-        let uid: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let uid = hash.iter().take(16).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         pod["metadata"]["uid"] = uid.into();
     }
     pod["metadata"]["name"] = format!("{name}-{}", node.to_lowercase()).into();
