@@ -88,6 +88,10 @@ fn document(snapshot: &Snapshot, decision: &Decision) -> StatusDoc {
             Reading::Seen(..) => "ok".to_owned(),
             Reading::Unavailable(why) => format!("unavailable: {why}"),
         },
+        disk: match &snapshot.disk {
+            Reading::Seen(..) => "ok".to_owned(),
+            Reading::Unavailable(why) => format!("unavailable: {why}"),
+        },
         kubelet: format!("{:?}", decision.kubelet).to_lowercase(),
         at: clock::epoch_seconds(),
         ..StatusDoc::of(&decision.report, snapshot.runtime.seen())
