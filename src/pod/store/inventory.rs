@@ -16,7 +16,12 @@ impl Store {
     /// Everything on disk. A file that cannot be used is in `unreadable` and changes nothing for the others; an error
     /// means that nothing is known.
     pub fn load(&self) -> Result<Inventory, StoreError> {
-        let mut inventory = Inventory { cluster: self.cluster()?, legacy: self.legacy()?, orphans: self.orphaned_assets()?.into_iter().collect(), ..Inventory::default() };
+        let mut inventory = Inventory {
+            cluster: self.cluster()?,
+            legacy: self.legacy()?,
+            orphans: self.orphaned_assets()?.into_iter().collect(),
+            ..Inventory::default()
+        };
         for key in self.keys()? {
             let copies = self.copies(&key)?;
             for (place, why) in copies.unusable() {
