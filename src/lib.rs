@@ -4,6 +4,7 @@
 //! `pod::lifecycle` turns it into [`pod::plan::Step`]s without touching anything, `pod::apply` carries them out.
 //! See `docs/architecture.md`.
 
+pub mod agent;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -159,6 +159,14 @@ fn status_and_managed_fields_are_not_kept() {
 }
 
 #[test]
+fn images_are_those_of_containers_and_volumes() {
+    let volumes = json!([{"name": "v", "image": {"reference": "mounted"}}, {"name": "w", "emptyDir": {}}]);
+    let mut pod = with("/spec/volumes", volumes);
+    pod["spec"]["initContainers"] = json!([{"name": "i", "image": "first"}]);
+    assert_eq!(parent(&pod).images().into_iter().collect::<Vec<_>>(), ["first", "i", "mounted"]);
+}
+
+#[test]
 fn max_offline_is_a_duration_or_an_error() {
     let limit = |text: &str| {
         parent(&with("/metadata/annotations/checkpointer.alpha.coreos.com~1max-offline", json!(text))).max_offline()

@@ -10,6 +10,8 @@ mod lock_holder;
 mod node_view;
 mod output;
 pub mod probe;
+pub mod render;
+mod run;
 pub mod status;
 
 /// It did what was asked.
@@ -32,6 +34,7 @@ Examples:
   pod-checkpointer status                     would this node's pods come back? (no API server needed)
   pod-checkpointer status --check && reboot   reboot only if they would
   pod-checkpointer doctor                     is this node fit for it, and if not: what to do
+  pod-checkpointer render -f ds.yaml          could a checkpoint of these pods be made, and how does it look?
   pod-checkpointer run --node-name node-1     the agent, outside a pod
   kubectl -n kube-system exec ds/pod-checkpointer -- /pod-checkpointer status
 
@@ -47,10 +50,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The agent: save annotated pods of this node, run them while the API server is away, hand them back
+    Run(Box<crate::config::RunArgs>),
     /// Show which pods of this node would come back after a power cut, and why not
     Status(status::StatusArgs),
     /// Check everything that this node needs, with the remedy for what is missing
     Doctor(doctor::DoctorArgs),
+    /// Print the checkpoint that would be made of a pod, from a file and without a cluster
+    Render(render::Render),
     /// Ask the agent of this pod whether it is live or ready (for the container's probes)
     Probe(probe::ProbeArgs),
     /// Print a completion script
@@ -65,13 +72,15 @@ enum Command {
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     // Help and version are printed by clap; so are unknown flags, with exit code 2.
-    ExitCode::from(run(Cli::parse().command))
+    ExitCode::from(dispatch(Cli::parse().command))
 }
 
-fn run(command: Command) -> u8 {
+fn dispatch(command: Command) -> u8 {
     match command {
+        Command::Run(args) => run::run(*args),
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Render(args) => render::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

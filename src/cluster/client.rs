@@ -83,7 +83,12 @@ pub struct RequestCounts {
 impl RequestCounts {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.get + self.list + self.watch + self.write
+        self.by_kind().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Each kind by its name.
+    pub fn by_kind(&self) -> [(&'static str, u64); 4] {
+        [("get", self.get), ("list", self.list), ("watch", self.watch), ("write", self.write)]
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kubelet of this node, as far as its files tell: which process it is, where it finds its API server and its
 //! manifests. Whether it lets a pod use an image: [`super::pull_records`].
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,8 @@ pub struct KubeletConfig {
     pub(super) image_pull_credentials_verification_policy: String,
     /// Names without tag, or prefixes that end in `/*`.
     pub(super) preloaded_images_verification_allowlist: Vec<String>,
+    /// Features turned on or off by hand.
+    pub(super) feature_gates: BTreeMap<String, bool>,
 }
 
 impl KubeletDir {

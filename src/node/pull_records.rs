@@ -76,6 +76,9 @@ impl PullRecords {
 
     /// `imagePullCredentialsVerificationPolicy`: does the kubelet ask for credentials at all?
     fn verifies(&self, image: &str, pulled_by_kubelet: bool) -> bool {
+        if self.config.feature_gates.get("KubeletEnsureSecretPulledImages") == Some(&false) {
+            return false;
+        }
         match self.config.image_pull_credentials_verification_policy.as_str() {
             "NeverVerify" => false,
             "AlwaysVerify" => true,

@@ -202,7 +202,7 @@ impl Task {
                 () = sleep_until(next) => return Wake::List,
             }
             if let Feed::Closed { until } = self.events {
-                next = next.min(until);
+                next = until;
             }
         }
     }

@@ -73,6 +73,9 @@ impl Executor {
             Step::RemoveManifests(key) => outcome.disk("remove", &key, self.store.remove_manifests(&key)),
             Step::RemoveLegacy(key) => outcome.disk("remove-legacy", &key, self.store.remove_legacy(&key)),
             Step::RemoveAssets(key) => outcome.disk("remove-assets", &key, self.store.remove_assets(&key)),
+            Step::RecordCluster(uid) => {
+                outcome.disk_of_node("record-cluster", self.store.record_cluster(&uid).map(drop));
+            }
             Step::RecordApiRead => {
                 if let Err(why) = self.store.record_api_read(clock::epoch_seconds()) {
                     outcome.fail("record-api-read", "this node", &why);

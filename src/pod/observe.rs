@@ -70,6 +70,7 @@ impl Observer {
             own: self.own.clone(),
             scope: self.scope.clone(),
             api,
+            cluster: self.reader.cluster_uid(),
             scheduling: self.scheduling.clone(),
             runtime: self.pods.borrow_and_update().clone(),
             kubelet: self.kubelet.identity(),

@@ -69,10 +69,14 @@ pub enum BadPod {
 }
 
 impl Parent {
-    /// Images of all its containers.
+    /// Images of all its containers, and those that it mounts as volumes.
     pub fn images(&self) -> ImageRefs {
-        let lists = ["containers", "initContainers"].iter().filter_map(|list| self.object["spec"][list].as_array());
-        lists.flatten().filter_map(|c| c["image"].as_str()).map(str::to_owned).collect()
+        let references = |list: &str, image: &str| {
+            let entries = self.object["spec"][list].as_array().into_iter().flatten();
+            entries.filter_map(|entry| entry.pointer(image)?.as_str()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let all = [("initContainers", "/image"), ("containers", "/image"), ("volumes", "/image/reference")];
+        all.into_iter().flat_map(|(list, image)| references(list, image)).collect()
     }
 
     /// Names of its main containers (not init containers, not sidecars).

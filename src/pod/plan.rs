@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::key::{Lineage, PodKey, SandboxId};
+use super::key::{Lineage, PodKey, SandboxId, Uid};
+use super::lifecycle::awareness::Kubelet;
 use super::moment::Moment;
 use super::report::Report;
 
@@ -34,6 +35,8 @@ pub enum Step {
     RemoveAssets(PodKey),
     /// Remove the original program's files of a parent that we keep now.
     RemoveLegacy(PodKey),
+    /// Keep the identity of the cluster that these checkpoints are from.
+    RecordCluster(Uid),
     /// Leave a mark on disk that the API answered now: a checkpoint with a `max-offline` wants it known after a reboot.
     RecordApiRead,
     /// Note in a retired copy that its lineage has a successor on this node.
@@ -51,6 +54,8 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// For the next pass.
     pub memory: super::memory::Memory,
+    /// What the kubelet was judged to be.
+    pub kubelet: Kubelet,
     /// For people.
     pub report: Report,
     /// A timer runs out then, even if nothing else happens.

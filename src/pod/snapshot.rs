@@ -146,6 +146,8 @@ pub struct Snapshot {
     pub scope: Scope,
     /// The API server.
     pub api: Api,
+    /// The identity of the cluster that answers, where it is known.
+    pub cluster: Option<Uid>,
     /// The agent's own DaemonSet, asked only when [`super::plan::Decision::ask_scheduling`] said so.
     pub scheduling: Option<Reading<Scheduling>>,
     /// The container runtime.

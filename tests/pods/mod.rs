@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub)] // each suite uses its own part
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pod_checkpointer::node::ImagePresence;
 use pod_checkpointer::pod::parent::Parent;
@@ -150,9 +149,4 @@ pub fn listing(volumes: &[pod_checkpointer::pod::checkpoint::AssetVolume]) -> Ve
         }
     }
     lines
-}
-
-/// The parent of a JSON value that a test has changed.
-pub fn shared(value: Value) -> Arc<Value> {
-    Arc::new(value)
 }

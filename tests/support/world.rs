@@ -41,6 +41,7 @@ impl World {
             own: None,
             scope: Scope::Only(BTreeSet::from(["ns".to_owned()])),
             api: Api { answer: Answer::Listed(BTreeMap::new()), at: now, silent_for: None },
+            cluster: None,
             scheduling: None,
             runtime: Reading::Seen(NodePods::default(), now),
             kubelet: Some(KubeletIdentity { inode: 1, ctime: 1 }),
@@ -257,7 +258,7 @@ impl World {
             Step::RemoveSandboxes { sandboxes, .. } => {
                 self.node().sandboxes.retain(|s| !sandboxes.contains(&s.id));
             }
-            Step::Refresh(_) | Step::StepDown | Step::RecordApiRead => {}
+            Step::RecordCluster(_) | Step::Refresh(_) | Step::StepDown | Step::RecordApiRead => {}
         }
     }
 }

@@ -13,12 +13,13 @@ use tracing::{debug, info, warn};
 
 use super::page::{self, Page};
 use super::roster::{Heard, Roster};
-use super::{Pace, ReaderConfig, Scope};
+use super::{Pace, ReaderConfig};
 use crate::clock;
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
 use crate::cluster::identity::{Guard, Verdict};
 use crate::pod::moment::Moment;
+use crate::pod::snapshot::Scope;
 use crate::pod::snapshot::{Answer, Api};
 
 /// Pods a page.
@@ -61,7 +62,7 @@ impl Follower {
     ) -> Self {
         let paths = match config.scope {
             Scope::All => vec!["/api/v1/pods".to_owned()],
-            Scope::Namespaces(all) => all.iter().map(|ns| format!("/api/v1/namespaces/{ns}/pods")).collect(),
+            Scope::Only(all) => all.iter().map(|ns| format!("/api/v1/namespaces/{ns}/pods")).collect(),
         };
         let follow = |path| Followed { path, version: String::new(), heard: Moment::default() };
         Self {

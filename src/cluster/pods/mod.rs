@@ -17,19 +17,10 @@ use super::client::{ApiClient, LIMIT};
 use super::identity::Guard;
 use crate::clock;
 use crate::pod::key::{InvalidName, Uid, check_name};
-use crate::pod::snapshot::{Answer, Api};
+use crate::pod::snapshot::{Answer, Api, Scope};
 
 /// Questions waiting for the task; more wait in their askers.
 const ASKS: usize = 16;
-
-/// Whose pods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Of these namespaces; one watch each.
-    Namespaces(Vec<String>),
-    /// Of every namespace.
-    All,
-}
 
 /// How fast things go; a value, so that tests and the demo shorten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +82,7 @@ impl PodReader {
     /// `boot_patience` longer), so that "not asked yet" can never be taken for "unavailable".
     pub async fn start(client: ApiClient, config: ReaderConfig) -> Result<Self, InvalidName> {
         check_name("node name", &config.node)?;
-        if let Scope::Namespaces(all) = &config.scope {
+        if let Scope::Only(all) = &config.scope {
             all.iter().try_for_each(|ns| check_name("namespace", ns))?;
         }
         let guard = Arc::new(Guard::new(config.expected.clone()));

@@ -123,3 +123,77 @@ fn not_after(object: &Value, listed: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(name: &str, version: &str) -> Value {
+        json!({
+            "metadata": {"namespace": "ns", "name": name, "uid": name, "resourceVersion": version,
+                "annotations": {"checkpointer.alpha.coreos.com/checkpoint": "true"}},
+            "spec": {"nodeName": "n1", "containers": []}
+        })
+    }
+
+    fn line(kind: &str, object: &Value) -> Vec<u8> {
+        json!({"type": kind, "object": object}).to_string().into_bytes()
+    }
+
+    fn listed(pods: &[Value]) -> Page {
+        let mut page = Page::default();
+        for pod in pods {
+            match examine(pod, "n1") {
+                Seen::Parent(parent) => page.parents.push(*parent),
+                Seen::Unreadable(key, why) => page.unreadable.push((key, why)),
+                Seen::Other(_) => {}
+            }
+        }
+        page
+    }
+
+    fn names(roster: &Roster) -> Vec<&str> {
+        roster.pods().keys().map(PodKey::name).collect()
+    }
+
+    #[test]
+    fn a_watch_that_a_list_has_overtaken_brings_nobody_back() {
+        let mut roster = Roster::default();
+        roster.replace([listed(&[])]);
+        assert_eq!(roster.hear(&line("ADDED", &pod("a", "8")), "n1", "10"), Heard::Alive);
+        assert_eq!(names(&roster), [""; 0]);
+        assert_eq!(roster.hear(&line("ADDED", &pod("a", "11")), "n1", "10"), Heard::Changed);
+        assert_eq!(roster.hear(&line("DELETED", &pod("a", "9")), "n1", "10"), Heard::Alive);
+        assert_eq!(names(&roster), ["a"]);
+    }
+
+    #[test]
+    fn versions_that_are_no_numbers_are_taken_as_they_come() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.hear(&line("ADDED", &pod("a", "opaque")), "n1", "10"), Heard::Changed);
+        assert_eq!(roster.hear(&line("DELETED", &pod("a", "8")), "n1", "opaque"), Heard::Changed);
+    }
+
+    #[test]
+    fn the_same_again_is_a_sign_of_life_only() {
+        let mut roster = Roster::default();
+        roster.replace([listed(&[pod("a", "1")])]);
+        let mut again = roster.pods().values().next().unwrap().object.as_ref().clone();
+        again["metadata"]["resourceVersion"] = json!("1");
+        assert_eq!(roster.hear(&line("MODIFIED", &again), "n1", "0"), Heard::Alive);
+    }
+
+    #[test]
+    fn an_unreadable_pod_is_complained_of_once_and_not_taken_for_gone() {
+        let mut roster = Roster::default();
+        roster.replace([listed(&[pod("a", "1"), pod("b", "1")])]);
+        let mut broken = pod("a", "2");
+        broken["metadata"]["uid"] = json!(7);
+        assert!(matches!(roster.hear(&line("MODIFIED", &broken), "n1", "1"), Heard::Complaint(_)));
+        assert_eq!(roster.hear(&line("MODIFIED", &broken), "n1", "1"), Heard::Alive);
+        assert_eq!(roster.replace([listed(&[broken.clone()])]), [""; 0], "said before");
+        assert_eq!(names(&roster), ["a"], "b is gone, a is there");
+        assert_eq!(roster.hear(&line("DELETED", &broken), "n1", "1"), Heard::Changed);
+    }
+}

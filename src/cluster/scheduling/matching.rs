@@ -155,7 +155,7 @@ mod tests {
     #[case::other_name(json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n2"]}]}]), false)]
     #[case::field_and_label(json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}],
                                     "matchExpressions": [{"key": "none", "operator": "Exists"}]}]), false)]
-    fn terms(#[case] terms: Value, #[case] fits: bool) {
+    fn affinity_terms(#[case] terms: Value, #[case] fits: bool) {
         assert_eq!(stays(&with_terms(terms), &node()), fits);
     }
 

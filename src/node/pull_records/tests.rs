@@ -83,6 +83,7 @@ fn a_record_of_another_image_says_nothing() {
 
 #[rstest::rstest]
 #[case("imagePullCredentialsVerificationPolicy: NeverVerify", Access::Free, Access::Free)]
+#[case("featureGates: {KubeletEnsureSecretPulledImages: false}", Access::Free, Access::Free)]
 #[case("imagePullCredentialsVerificationPolicy: NeverVerifyPreloadedImages", Access::Repull, Access::Free)]
 #[case("imagePullCredentialsVerificationPolicy: AlwaysVerify", Access::Repull, Access::Repull)]
 #[case(

@@ -35,6 +35,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
             return Decision {
                 steps: vec![],
                 memory: memory.clone(),
+                kubelet: awareness::Kubelet::Blind,
                 report,
                 wake_at,
                 ask_api: false,
@@ -67,12 +68,23 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
     forget_the_absent(&mut pass);
     remove_orphans(&pass, &own, &mut plan);
     replace_legacy(&pass, &mut plan);
+    if let (None, Some(seen), false) = (&disk.cluster, &snapshot.cluster, leaving) {
+        plan.last.push(Step::RecordCluster(seen.clone()));
+    }
     mark_api_read(&mut pass, &mut plan);
     let refresh = plan.take_refresh(&mut pass);
     let report = report::report(&pass, &own, &rows);
     let wake_at = wake::wake_at(&pass, &rows);
     let steps = plan.in_order(refresh);
-    Decision { steps, memory: pass.memory, report, wake_at, ask_api: plan.ask_api, ask_scheduling: plan.ask_scheduling }
+    Decision {
+        steps,
+        kubelet: pass.kubelet,
+        memory: pass.memory,
+        report,
+        wake_at,
+        ask_api: plan.ask_api,
+        ask_scheduling: plan.ask_scheduling,
+    }
 }
 
 /// A verdict that stands only on a fresh answer, or that would be another one if the API turned out to be away.

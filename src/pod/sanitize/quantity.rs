@@ -72,8 +72,8 @@ mod tests {
 
     use super::*;
 
-    fn read(value: Value) -> Option<i128> {
-        Quantity::read(&value).map(|q| q.0)
+    fn read(value: &Value) -> Option<i128> {
+        Quantity::read(value).map(|q| q.0)
     }
 
     #[test]
@@ -89,10 +89,10 @@ mod tests {
             (json!("1E"), 1_000_000_000_000_000_000 * ONE),
             (json!("7n"), 7),
         ] {
-            assert_eq!(read(value.clone()), Some(nanos), "{value}");
+            assert_eq!(read(&value), Some(nanos), "{value}");
         }
         for value in [json!(""), json!("-1"), json!("1Zi"), json!("."), json!("1.2.3"), json!(null), json!("e3")] {
-            assert_eq!(read(value.clone()), None, "{value}");
+            assert_eq!(read(&value), None, "{value}");
         }
     }
 

@@ -40,12 +40,11 @@ pub(crate) fn keep(object: &Map<String, Value>, fields: &Fields, path: &str, unk
             continue;
         }
         let at = format!("{path}.{name}");
-        let value = match shape_of(fields, name) {
-            Some(shape) => keep_value(value, shape, &at, unknown),
-            None => {
-                unknown.push(at);
-                value.clone()
-            }
+        let value = if let Some(shape) = shape_of(fields, name) {
+            keep_value(value, shape, &at, unknown)
+        } else {
+            unknown.push(at);
+            value.clone()
         };
         kept.insert(name.clone(), value);
     }

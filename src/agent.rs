@@ -1,0 +1,261 @@
+//! The composition root of `run`: makes the parts, waits for the node's lock, leads until there is a reason not to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cluster::client::ApiClient;
+use crate::cluster::config::ClientConfig;
+use crate::cluster::pods::{PodReader, ReaderConfig};
+use crate::config::Config;
+use crate::disk::changes::Changes;
+use crate::disk::lock::NodeLock;
+use crate::http::health::Health;
+use crate::http::{View, probe_socket, server};
+use crate::node::cri::Cri;
+use crate::node::endpoint;
+use crate::node::kubelet::KubeletDir;
+use crate::node::runtime_watch::{self, RuntimeWatch};
+use crate::pod::apply::Executor;
+use crate::pod::capture::{CaptureTerms, Capturer};
+use crate::pod::observe::Observer;
+use crate::pod::reconciler::{Ended, Reconciler};
+use crate::pod::store::{Layout, Store};
+use crate::pod::volatile::Volatile;
+use crate::telemetry::metrics::Metrics;
+
+mod telling;
+mod watchdog;
+
+use telling::Telling;
+use watchdog::Watchdog;
+
+/// Where every pod finds the credentials of its ServiceAccount.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// After stepping down, so that the instance that waits for the lock gets it.
+const BEFORE_WAITING_AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// What cannot work on this node, with what to do; everything that can come back (API, runtime, disk) is waited for.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    for line in &config.ignored {
+        tracing::info!("{line}");
+    }
+    let agent = Agent::assemble(config).await?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let probes = agent.serve_probes()?;
+    tokio::select! {
+        ended = agent.terms() => ended,
+        never = probes => match never {},
+        _ = terminate.recv() => { tracing::info!("told to stop"); Ok(()) }
+        _ = interrupt.recv() => { tracing::info!("interrupted"); Ok(()) }
+    }
+}
+
+/// What lives as long as the process.
+struct Agent {
+    config: Config,
+    store: Arc<Store>,
+    client: ApiClient,
+    cri: Cri,
+    kubelet: KubeletDir,
+    metrics: Arc<Metrics>,
+    view: watch::Sender<Arc<View>>,
+    watchdog: Watchdog,
+}
+
+impl Agent {
+    async fn assemble(config: Config) -> anyhow::Result<Self> {
+        let layout = Layout { etc: config.node.etc_dir.clone(), manifests: config.node.manifests_dir.clone() };
+        let store = Arc::new(Store::open(&layout)?);
+        let kubelet = KubeletDir::new(&config.node.kubelet_dir);
+        let client = ApiClient::new(&client_config(&config, &kubelet)).await?;
+        let cri = runtime(&config, &kubelet).await?;
+        let health = Health { is_twin: is_twin(&config), stuck_after: config.timings.stuck, ..Health::default() };
+        let (view, _) = watch::channel(Arc::new(View { health, ..View::default() }));
+        let watchdog = Watchdog::start(config.timings.stuck)?;
+        Ok(Self { config, store, client, cri, kubelet, metrics: Arc::new(Metrics::new()), view, watchdog })
+    }
+
+    fn serve_probes(&self) -> anyhow::Result<impl Future<Output = std::convert::Infallible> + use<>> {
+        let listener = self.config.probe_socket.as_deref().map(probe_socket::bind).transpose()?;
+        let view = self.view.subscribe();
+        Ok(async move {
+            match listener {
+                Some(listener) => probe_socket::serve(listener, view).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    /// Leads, again and again.
+    async fn terms(&self) -> anyhow::Result<()> {
+        loop {
+            tracing::info!(lock = %self.config.node.lock_file.display(), twin = is_twin(&self.config), "waiting for the node's lock");
+            let lock = NodeLock::acquire(&self.config.node.lock_file).await?;
+            let ended = self.lead().await?;
+            self.metrics.leading(false);
+            self.view.send_modify(|view| {
+                let health = &mut Arc::make_mut(view).health;
+                (health.leads, health.reconciled, health.busy_since) = (false, false, None);
+            });
+            drop(lock);
+            match ended {
+                Ended::SteppedDown => {
+                    tracing::info!("stepped down for the DaemonSet's instance");
+                    tokio::time::sleep(BEFORE_WAITING_AGAIN).await;
+                }
+                Ended::Left => {
+                    tracing::info!("nothing of ours is left on this node; waiting to be stopped");
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    async fn lead(&self) -> anyhow::Result<Ended> {
+        tracing::info!("leading on this node");
+        self.metrics.leading(true);
+        self.view.send_modify(|view| Arc::make_mut(view).health.leads = true);
+        self.store.sweep().context("cannot clean up after the last run")?;
+        let runtime = RuntimeWatch::spawn(self.cri.clone(), runtime_watch::Pace::default());
+        let pods = runtime.subscribe();
+        let reader = PodReader::start(self.client.clone(), self.reader_config()?).await?;
+        let (_disk_watch, disk_changes) = self.watch_disk()?;
+        let (_kubelet_watch, kubelet_changes) = self.watch_kubelet();
+        let volatile = Volatile::open(&self.config.node.run_dir)?;
+        let reconciler = Reconciler {
+            observer: Observer {
+                node_name: self.config.node_name.clone(),
+                own: self.config.own.clone(),
+                scope: self.config.scope.clone(),
+                reader,
+                client: self.client.clone(),
+                runtime,
+                kubelet: self.kubelet.clone(),
+                store: Arc::clone(&self.store),
+                pods,
+                inventory: None,
+                captures: std::collections::BTreeMap::new(),
+                scheduling: None,
+            },
+            executor: Executor {
+                store: Arc::clone(&self.store),
+                cri: self.cri.clone(),
+                capturer: Capturer::new(
+                    self.client.clone(),
+                    self.cri.clone(),
+                    self.kubelet.clone(),
+                    Arc::clone(&self.store),
+                    self.capture_terms(),
+                ),
+            },
+            audience: Telling {
+                view: self.view.clone(),
+                metrics: Arc::clone(&self.metrics),
+                requests: self.client.clone(),
+                reports: Volatile::open(&self.config.node.run_dir)?,
+                watchdog: self.watchdog.clone(),
+            },
+            volatile,
+            timings: self.config.timings.clone(),
+            disk_changes,
+            kubelet_changes,
+        };
+        tokio::select! {
+            ended = reconciler.run() => Ok(ended),
+            never = self.serve_people() => match never {},
+        }
+    }
+
+    async fn serve_people(&self) -> std::convert::Infallible {
+        let sources = server::Sources { view: self.view.subscribe(), metrics: Arc::clone(&self.metrics) };
+        match self.config.listen {
+            Some(address) => server::serve(address, sources).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn reader_config(&self) -> anyhow::Result<ReaderConfig> {
+        let pace = crate::cluster::pods::Pace {
+            limit: self.config.timings.api_limit,
+            boot_patience: self.config.boot_patience,
+            ..crate::cluster::pods::Pace::default()
+        };
+        Ok(ReaderConfig {
+            node: self.config.node_name.clone(),
+            scope: self.config.scope.clone(),
+            expected: self.store.cluster()?,
+            pace,
+        })
+    }
+
+    fn capture_terms(&self) -> CaptureTerms {
+        CaptureTerms {
+            node_name: self.config.node_name.clone(),
+            service: self.config.api.service.as_ref().map(|s| (s.host.clone(), s.port.clone())),
+            etc_dir: self.config.node.etc_dir.clone(),
+            keep_annotations: self.config.keep_annotations.clone(),
+            token_ttl: self.config.token_ttl,
+        }
+    }
+
+    fn watch_disk(&self) -> anyhow::Result<(Changes, watch::Receiver<u64>)> {
+        let inactive = self.config.node.etc_dir.join("inactive-manifests");
+        Ok(Changes::of(&[&self.config.node.manifests_dir, &inactive])?)
+    }
+
+    /// The kubelet makes its socket anew when it starts. Where that cannot be watched, decisions are only later.
+    fn watch_kubelet(&self) -> (Option<Changes>, watch::Receiver<u64>) {
+        let sockets = self.kubelet.path().join("pod-resources");
+        let directory: PathBuf = if sockets.is_dir() { sockets } else { self.kubelet.path().to_owned() };
+        match Changes::of(&[&directory]) {
+            Ok((changes, receiver)) => (Some(changes), receiver),
+            Err(why) => {
+                tracing::warn!("{why}");
+                (None, watch::channel(0).1)
+            }
+        }
+    }
+}
+
+fn is_twin(config: &Config) -> bool {
+    config.own.as_ref().is_some_and(|own| own.is_twin)
+}
+
+/// The operator's address, the kubelet's and the Service IP, all with the agent's own credentials.
+fn client_config(config: &Config, kubelet: &KubeletDir) -> ClientConfig {
+    let mut servers = config.api.servers.clone();
+    match kubelet.api_server(config.node.kubelet_kubeconfig.as_deref()) {
+        Ok(server) => servers.push(server),
+        Err(why) => tracing::info!("{why}"),
+    }
+    servers.extend(config.api.service.as_ref().map(crate::config::ServiceEndpoint::url));
+    let mut seen = std::collections::BTreeSet::new();
+    servers.retain(|server| seen.insert(server.trim_end_matches('/').to_owned()));
+    let credential = |name: &str| Some(Path::new(SERVICE_ACCOUNT).join(name)).filter(|path| path.exists());
+    ClientConfig {
+        servers,
+        ca_file: credential("ca.crt"),
+        token_file: credential("token"),
+        kubeconfig: config.api.kubeconfig.clone(),
+    }
+}
+
+async fn runtime(config: &Config, kubelet: &KubeletDir) -> anyhow::Result<Cri> {
+    let given = config.node.runtime_socket.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let kubelets = kubelet.config().ok().flatten().and_then(|c| c.container_runtime_endpoint);
+    let sockets = endpoint::candidates(given.as_deref(), kubelets.as_deref())?;
+    let (cri, why) = Cri::first_that_answers(&sockets).await?;
+    if let Some(why) = why {
+        tracing::warn!("{why}; nothing is decided until it answers");
+    }
+    Ok(cri)
+}

@@ -1,0 +1,95 @@
+//! After every pass: the log, the metrics, the views that people and probes ask for, and the file for `status`.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::watchdog::Watchdog;
+use crate::clock;
+use crate::cluster::client::ApiClient;
+use crate::http::View;
+use crate::pod::apply::Outcome;
+use crate::pod::moment::{Moment, Reading};
+use crate::pod::plan::Decision;
+use crate::pod::reconciler::Audience;
+use crate::pod::report::{Phase, PodReport};
+use crate::pod::snapshot::{Answer, Snapshot};
+use crate::pod::status::StatusDoc;
+use crate::pod::volatile::Volatile;
+use crate::telemetry::metrics::Metrics;
+
+/// Who listens.
+pub(super) struct Telling {
+    /// The HTTP server and the probes.
+    pub(super) view: watch::Sender<Arc<View>>,
+    /// Prometheus.
+    pub(super) metrics: Arc<Metrics>,
+    /// Whose requests are counted.
+    pub(super) requests: ApiClient,
+    /// `status`, when no agent runs.
+    pub(super) reports: Volatile,
+    /// What ends a process that hangs.
+    pub(super) watchdog: Watchdog,
+}
+
+impl Audience for Telling {
+    fn pass_begins(&mut self, now: Moment) {
+        self.watchdog.busy(now);
+        self.view.send_modify(|view| Arc::make_mut(view).health.busy_since = Some(now));
+    }
+
+    fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome) {
+        self.watchdog.idle();
+        self.metrics.update(&decision.report);
+        for failure in &outcome.failed {
+            self.metrics.step_failed(failure.step);
+        }
+        let failed_captures = outcome.captures.values().filter(|done| done.is_err()).count();
+        (0..failed_captures).for_each(|_| self.metrics.step_failed("capture"));
+        if matches!(snapshot.api.answer, Answer::Listed(_)) {
+            let ago = clock::now().since(snapshot.api.at).as_secs();
+            self.metrics.api_read(clock::epoch_seconds() - i64::try_from(ago).unwrap_or(0));
+        }
+        for (kind, total) in self.requests.requests().by_kind() {
+            self.metrics.api_requests(kind, total);
+        }
+        let status = document(snapshot, decision);
+        if let Ok(text) = serde_json::to_vec(&status)
+            && let Err(why) = self.reports.replace("report.json", &text)
+        {
+            tracing::warn!("{why}");
+        }
+        self.view.send_modify(|view| {
+            let view = Arc::make_mut(view);
+            view.status = status;
+            (view.health.leads, view.health.reconciled, view.health.busy_since) = (true, true, None);
+        });
+    }
+
+    fn moved(&mut self, pod: &PodReport, from: Option<Phase>) {
+        if let Some(from) = from {
+            self.metrics.transition(from, pod.phase);
+        }
+        let pod_name = format!("{}/{}", pod.namespace, pod.name);
+        tracing::info!(pod = %pod_name, from = ?from, to = ?pod.phase, restorable = pod.restorable, evidence = %pod.decision);
+    }
+}
+
+fn document(snapshot: &Snapshot, decision: &Decision) -> StatusDoc {
+    StatusDoc {
+        node: snapshot.node_name.clone(),
+        leader: Some(true),
+        api: match &snapshot.api.answer {
+            Answer::Listed(_) => "ok".to_owned(),
+            Answer::Refused(why) => format!("refused: {why}"),
+            Answer::Unavailable(why) => format!("unavailable: {why}"),
+        },
+        runtime: match &snapshot.runtime {
+            Reading::Seen(..) => "ok".to_owned(),
+            Reading::Unavailable(why) => format!("unavailable: {why}"),
+        },
+        kubelet: format!("{:?}", decision.kubelet).to_lowercase(),
+        at: clock::epoch_seconds(),
+        ..StatusDoc::of(&decision.report, snapshot.runtime.seen())
+    }
+}
