@@ -91,6 +91,9 @@ impl ClientConfig {
         let mut config = base.unwrap_or_else(|| {
             let mut own = kube::Config::new(url.clone());
             own.root_cert_file.clone_from(&self.ca_file);
+            // Trust nothing until that file is read; without this the machine's own roots are asked for first, and an
+            // image FROM scratch has none.
+            own.root_cert = self.ca_file.is_some().then(Vec::new);
             own.auth_info.token_file = self.token_file.as_ref().map(|p| p.display().to_string());
             own
         });
