@@ -209,6 +209,7 @@ fn known(stat: &FileStat) -> Stat {
         gid: stat.st_gid,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         modified: stat.st_mtime,
+        inode: stat.st_ino,
     }
 }
 

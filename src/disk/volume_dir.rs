@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::atomic::Written;
-use super::files::{FileError, Files, Kind, Stat, ensure_dir, list_or_none, parent, remove_tree};
+use super::files::{FileError, Files, Kind, Stat, ensure_dir, is_bad_block, list_or_none, parent, remove_tree};
 
 const DATA: &str = "..data";
 const DATA_NEXT: &str = "..data_tmp";
@@ -177,8 +177,14 @@ fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, File
                 && stat.size == file.bytes.len() as u64
                 && owned(&stat, file.owner)
         });
-        if !as_wanted || files.read(&path, file.bytes.len() as u64)? != file.bytes {
+        if !as_wanted {
             return Ok(false);
+        }
+        match files.read(&path, file.bytes.len() as u64) {
+            Ok(bytes) if bytes == file.bytes => {}
+            Err(error) if !is_bad_block(&error) => return Err(error),
+            // Written anew where it cannot be read, it is whole again.
+            _ => return Ok(false),
         }
     }
     let present: usize = std::iter::once(top.clone())

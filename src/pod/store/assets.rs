@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Names of the directories in one, but not of links to some elsewhere.
-    fn subdirs(&self, dir: &str) -> Result<Vec<String>, FileError> {
+    pub(super) fn subdirs(&self, dir: &str) -> Result<Vec<String>, FileError> {
         let mut names = list_or_none(&*self.files, dir)?;
         let mut failed = None;
         names.retain(|name| match self.files.stat(&format!("{dir}/{name}")) {

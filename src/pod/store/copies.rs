@@ -139,7 +139,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Makes the way free for a file of ours: what cannot be used is put aside under a new name, never deleted.
+    /// Lets a file of ours replace what is there: what cannot be used is kept under a second name, never lost.
     pub(super) fn make_way(&self, place: Place, key: &PodKey) -> Result<(), StoreError> {
         let path = place.path(key);
         match self.copy(place, key)? {
@@ -147,13 +147,15 @@ impl Store {
             Copy::Foreign => return Err(StoreError::Foreign { path: self.files.locate(&path) }),
             Copy::OtherFormat(_) | Copy::Damaged(_) => {}
         }
+        let inode = self.files.stat(&path)?.map(|stat| stat.inode);
         for n in 0..KEPT_AT_MOST {
             let kept = names::kept(key, n);
-            if self.files.stat(&kept)?.is_none() {
-                atomic::link(&*self.files, &path, &kept, manifest::LIMIT, MANIFEST_MODE)?;
-                self.files.sync_dir(names::INACTIVE)?;
-                return Ok(self.files.remove_file(&path)?);
+            match self.files.stat(&kept)? {
+                Some(stat) if Some(stat.inode) != inode => continue,
+                Some(_) => {}
+                None => atomic::link(&*self.files, &path, &kept, manifest::LIMIT, MANIFEST_MODE)?,
             }
+            return Ok(self.files.sync_dir(names::INACTIVE)?);
         }
         Err(self.unusable(place, key, "cannot be used, and too many of its kind are kept already (*.yaml.kept*)"))
     }
