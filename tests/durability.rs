@@ -117,6 +117,27 @@ fn remove_assets(store: &Store) -> Result<(), StoreError> {
     store.remove_assets(&web())
 }
 
+/// A change with the disk before it and after it, both durable.
+struct Trial {
+    name: &'static str,
+    change: Change,
+    before: ModelDisk,
+    after: ModelDisk,
+    trees: [BTreeMap<String, String>; 2],
+    operations: usize,
+    /// Operations that change something: before the others a cut leaves what it leaves before the next of these.
+    changing: Vec<usize>,
+}
+
+fn trials() -> impl Iterator<Item = Trial> {
+    changes().into_iter().map(|(name, change)| {
+        let (before, after) = (change.disk_before(), change.disk_before());
+        change.make(&after).expect("a disk without fault");
+        let (trees, operations, changing) = ([before.tree(), after.tree()], after.operations(), after.changing());
+        Trial { name, change, before, after, trees, operations, changing }
+    })
+}
+
 impl Change {
     fn disk_before(&self) -> ModelDisk {
         let disk = ModelDisk::new();
@@ -129,34 +150,29 @@ impl Change {
     fn make(&self, disk: &ModelDisk) -> Result<(), StoreError> {
         (self.act)(&Store::with_files(disk.clone())?)
     }
+}
 
-    /// What the disk holds when the change was made without fault.
-    fn disk_after(&self) -> ModelDisk {
-        let disk = self.disk_before();
-        self.make(&disk).expect("a disk without fault");
-        disk
-    }
-
+impl Trial {
     /// Holds at every instant after a start.
     fn check(&self, case: &str, disk: &ModelDisk) -> Inventory {
         let store = Store::with_files(disk.clone()).unwrap_or_else(|error| panic!("{case}: open: {error}"));
         store.sweep().unwrap_or_else(|error| panic!("{case}: sweep: {error}"));
         let now = store.load().unwrap_or_else(|error| panic!("{case}: load: {error}"));
-        let (tree, before, after) = (disk.tree(), self.disk_before().tree(), self.disk_after().tree());
+        let (tree, [before, after]) = (disk.tree(), &self.trees);
         for (path, text) in tree.iter().filter(|(path, _)| path.starts_with("/manifests/") && !path.ends_with('/')) {
             for dir in assets_of(text) {
                 let content = volume_of(&tree, &dir).unwrap_or_else(|| panic!("{case}: {path} lacks {dir}: {tree:#?}"));
-                let known = [volume_of(&before, &dir), volume_of(&after, &dir)];
+                let known = [volume_of(before, &dir), volume_of(after, &dir)];
                 assert!(known.contains(&Some(content)), "{case}: {dir} is neither old nor new: {tree:#?}");
             }
-            if !self.moves_active {
+            if !self.change.moves_active {
                 assert_eq!(before.get(path), Some(text), "{case}: {path} changed");
             }
         }
         let left: Vec<_> = tree.keys().filter(|path| path.contains("/.pod-checkpointer-")).collect();
         assert!(left.is_empty(), "{case}: temporaries left: {left:?}");
         assert_eq!(now.unreadable, BTreeMap::new(), "{case}");
-        if !self.removes {
+        if !self.change.removes {
             let web = now.checkpoints.get(&web()).unwrap_or_else(|| panic!("{case}: the checkpoint is lost"));
             assert_eq!(web.incomplete, None, "{case}");
         }
@@ -206,23 +222,18 @@ const CUTS: [Survives; 6] = [
 
 #[test]
 fn a_power_cut_at_any_instant_leaves_the_old_or_the_new_and_repeating_completes_it() {
-    for (name, change) in changes() {
-        let after = change.disk_after();
-        let operations = {
-            let disk = change.disk_before();
-            change.make(&disk).expect("a disk without fault");
-            disk.operations()
-        };
-        for cut in 0..=operations {
-            let disk = change.disk_before().copy(Some(Fault::PowerCut(cut)));
+    for trial in trials() {
+        let Trial { name, change, operations, .. } = &trial;
+        for cut in trial.changing.iter().chain([operations]) {
+            let disk = trial.before.copy(Some(Fault::PowerCut(*cut)));
             assert_eq!(change.make(&disk).is_ok(), cut == operations, "{name}: cut {cut} of {operations}");
             for survives in CUTS {
                 let case = format!("{name}, power cut at operation {cut} of {operations}, {survives:?} survives");
                 let disk = disk.after_power_cut(survives);
-                change.check(&case, &disk);
+                trial.check(&case, &disk);
                 change.make(&disk).unwrap_or_else(|error| panic!("{case}: again: {error}"));
                 let disk = disk.after_power_cut(Survives::Nothing);
-                assert_eq!(meaning(&disk), meaning(&after), "{case}: repeating does not complete it");
+                assert_eq!(meaning(&disk), meaning(&trial.after), "{case}: repeating does not complete it");
             }
         }
     }
@@ -230,30 +241,29 @@ fn a_power_cut_at_any_instant_leaves_the_old_or_the_new_and_repeating_completes_
 
 #[test]
 fn what_a_change_made_is_durable_when_it_returns() {
-    for (name, change) in changes() {
-        let disk = change.disk_after();
-        assert_eq!(meaning(&disk.after_power_cut(Survives::Nothing)), meaning(&disk), "{name}");
+    for Trial { name, after, .. } in trials() {
+        assert_eq!(meaning(&after.after_power_cut(Survives::Nothing)), meaning(&after), "{name}");
     }
 }
 
 #[test]
 fn an_operation_that_fails_leaves_the_old_copy_whole_and_its_error_names_the_path() {
-    for (name, change) in changes() {
-        let after = change.disk_after();
-        let operations = change.disk_after().operations();
+    for trial in trials() {
+        let Trial { name, change, operations, .. } = &trial;
         for (errno, word) in [(libc::ENOSPC, "space"), (libc::EIO, "Input/output"), (libc::EROFS, "Read-only")] {
-            for at in 0..operations {
+            let reads_too = errno == libc::EIO;
+            for at in (0..*operations).filter(|at| reads_too || trial.changing.contains(at)) {
                 let case = format!("{name}, {word} at operation {at} of {operations}");
-                let disk = change.disk_before().copy(Some(Fault::Errno(at, errno)));
+                let disk = trial.before.copy(Some(Fault::Errno(at, errno)));
                 let outcome = change.make(&disk);
                 let disk = disk.copy(None);
                 if let Err(error) = &outcome {
                     let text = error.to_string();
                     assert!(text.contains("/model/") && text.contains(word), "{case}: {text}");
-                    change.check(&case, &disk);
+                    trial.check(&case, &disk);
                     change.make(&disk).unwrap_or_else(|error| panic!("{case}: again: {error}"));
                 }
-                assert_eq!(meaning(&disk.after_power_cut(Survives::Nothing)), meaning(&after), "{case}");
+                assert_eq!(meaning(&disk.after_power_cut(Survives::Nothing)), meaning(&trial.after), "{case}");
             }
         }
     }
@@ -261,20 +271,16 @@ fn an_operation_that_fails_leaves_the_old_copy_whole_and_its_error_names_the_pat
 
 #[test]
 fn what_a_killed_process_left_unsynced_is_made_durable_by_the_next_one() {
-    for (name, change) in changes() {
-        let operations = change.disk_after().operations();
-        for kill in 0..operations {
-            let disk = change.disk_before().copy(Some(Fault::PowerCut(kill)));
+    for Trial { name, change, before, operations, changing, .. } in trials() {
+        for kill in changing {
+            let disk = before.copy(Some(Fault::PowerCut(kill)));
             assert!(change.make(&disk).is_err());
             // Killed, not cut: the page cache lives on.
             let disk = disk.copy(None);
             let store = Store::with_files(disk.clone()).expect("a disk without fault");
             store.sweep().and_then(|()| store.settle()).expect("a disk without fault");
-            assert_eq!(
-                meaning(&disk.after_power_cut(Survives::Nothing)),
-                meaning(&disk),
-                "{name}, killed at operation {kill} of {operations}"
-            );
+            let case = format!("{name}, killed at operation {kill} of {operations}");
+            assert_eq!(meaning(&disk.after_power_cut(Survives::Nothing)), meaning(&disk), "{case}");
         }
     }
 }

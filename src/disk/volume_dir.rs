@@ -137,6 +137,16 @@ pub fn sweep(files: &dyn Files, dir: &str) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Removes a volume; from the first instant on it is not whole. The directory above is not synced.
+pub fn remove(files: &dyn Files, dir: &str) -> Result<(), FileError> {
+    let link = format!("{dir}/{DATA}");
+    if data(files, dir)?.is_some() {
+        files.remove_file(&link)?;
+        files.sync_dir(dir)?;
+    }
+    remove_tree(files, dir)
+}
+
 /// Whether the volume is there exactly as wanted.
 fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, FileError> {
     let Some(data) = data(files, dir)? else { return Ok(false) };

@@ -7,12 +7,12 @@ use pod_checkpointer::pod::key::{CHECKPOINT_OF_ANNOTATION, PodKey};
 use serde_json::json;
 
 /// `namespace/name`.
-pub fn key(text: &str) -> PodKey {
+pub(crate) fn key(text: &str) -> PodKey {
     text.parse().expect("a valid key")
 }
 
 /// A checkpoint of one container, made from the parent with this UID; without assets yet.
-pub fn checkpoint(of: &PodKey, uid: &str) -> Checkpoint {
+pub(crate) fn checkpoint(of: &PodKey, uid: &str) -> Checkpoint {
     let manifest = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -34,7 +34,7 @@ pub fn checkpoint(of: &PodKey, uid: &str) -> Checkpoint {
 }
 
 /// The same with one more asset directory, of files with mode 0644.
-pub fn with(mut checkpoint: Checkpoint, tree: Tree, name: &str, files: &[(&str, &str)]) -> Checkpoint {
+pub(crate) fn with(mut checkpoint: Checkpoint, tree: Tree, name: &str, files: &[(&str, &str)]) -> Checkpoint {
     let metadata = &mut checkpoint.manifest["metadata"];
     let (namespace, pod) = (metadata["namespace"].clone(), metadata["name"].clone());
     let dir = format!("{}/{}/{}/{name}", tree.dir(), namespace.as_str().expect("text"), pod.as_str().expect("text"));
@@ -47,7 +47,7 @@ pub fn with(mut checkpoint: Checkpoint, tree: Tree, name: &str, files: &[(&str, 
 }
 
 /// An asset directory of files with mode 0644.
-pub fn volume(tree: Tree, name: &str, files: &[(&str, &str)]) -> AssetVolume {
+pub(crate) fn volume(tree: Tree, name: &str, files: &[(&str, &str)]) -> AssetVolume {
     let file = |text: &str| AssetFile { bytes: text.as_bytes().to_vec(), mode: 0o644, owner: None };
     let files: BTreeMap<_, _> = files.iter().map(|(path, text)| ((*path).to_owned(), file(text))).collect();
     AssetVolume { tree, name: name.to_owned(), content: VolumeContent { files, fs_group: None } }

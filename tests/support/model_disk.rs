@@ -15,7 +15,7 @@ type Outcome<T> = Result<T, FileError>;
 
 /// What becomes of what is not durable when the power goes.
 #[derive(Debug, Clone, Copy)]
-pub enum Survives {
+pub(crate) enum Survives {
     Nothing,
     Everything,
     /// Each change with even chance, by this seed.
@@ -24,7 +24,7 @@ pub enum Survives {
 
 /// What goes wrong, and at which operation.
 #[derive(Debug, Clone, Copy)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// From this operation on nothing works any more.
     PowerCut(usize),
     /// This one operation fails with this `errno`.
@@ -53,12 +53,14 @@ struct Node {
 struct State {
     nodes: Vec<Node>,
     operations: usize,
+    /// Which of them changed anything.
+    changing: Vec<usize>,
     fault: Option<Fault>,
 }
 
 /// The disk; a clone is another handle of the same one.
 #[derive(Clone)]
-pub struct ModelDisk(Arc<Mutex<State>>);
+pub(crate) struct ModelDisk(Arc<Mutex<State>>);
 
 fn node(body: Body, mode: u32) -> Node {
     Node { body, mode, uid: 0, gid: 0 }
@@ -70,11 +72,11 @@ fn empty_dir() -> Body {
 
 impl ModelDisk {
     /// A root with an empty directory `manifests`, durable.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let names = BTreeMap::from([("manifests".to_owned(), 1)]);
         let root = Body::Dir { now: names.clone(), durable: names, pending: Vec::new() };
         let nodes = vec![node(root, 0o755), node(empty_dir(), 0o755)];
-        Self(Arc::new(Mutex::new(State { nodes, operations: 0, fault: None })))
+        Self(Arc::new(Mutex::new(State { nodes, operations: 0, changing: Vec::new(), fault: None })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,20 +84,26 @@ impl ModelDisk {
     }
 
     /// The same content on a disk of its own; counts operations from 0 and fails as said.
-    pub fn copy(&self, fault: Option<Fault>) -> Self {
+    pub(crate) fn copy(&self, fault: Option<Fault>) -> Self {
         let mut state = self.state().clone();
         state.operations = 0;
+        state.changing.clear();
         state.fault = fault;
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// Operations since it was made.
-    pub fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         self.state().operations
     }
 
+    /// Numbers of those that change what is on the disk or what of it is durable.
+    pub(crate) fn changing(&self) -> Vec<usize> {
+        self.state().changing.clone()
+    }
+
     /// What the disk holds when the power comes back.
-    pub fn after_power_cut(&self, survives: Survives) -> Self {
+    pub(crate) fn after_power_cut(&self, survives: Survives) -> Self {
         let after = self.copy(None);
         let mut random = fastrand::Rng::with_seed(if let Survives::Some(seed) = survives { seed } else { 0 });
         let mut kept = move || match survives {
@@ -130,7 +138,7 @@ impl ModelDisk {
     }
 
     /// Every path, with the content of files and the targets of links, as a running process sees it.
-    pub fn tree(&self) -> BTreeMap<String, String> {
+    pub(crate) fn tree(&self) -> BTreeMap<String, String> {
         fn walk(state: &State, inode: Inode, path: &str, out: &mut BTreeMap<String, String>) {
             match &state.nodes[inode as usize].body {
                 Body::File { now, .. } => drop(out.insert(path.to_owned(), String::from_utf8_lossy(now).into_owned())),
@@ -223,9 +231,16 @@ fn locate(path: &str) -> PathBuf {
     PathBuf::from(format!("/model/{path}"))
 }
 
+/// Operations that change nothing.
+const READING: [&str; 4] = ["read", "read link", "list", "look at"];
+
 impl ModelDisk {
     fn run<T>(&self, what: &'static str, path: &str, act: impl FnOnce(&mut State) -> Result<T, i32>) -> Outcome<T> {
         let mut state = self.state();
+        if !READING.contains(&what) {
+            let at = state.operations;
+            state.changing.push(at);
+        }
         let outcome = state.begin().and_then(|()| act(&mut state));
         fail(what, path, outcome)
     }
