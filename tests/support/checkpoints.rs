@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, Checkpoint, FORMAT, Tree, VolumeContent, annotation};
+pub(crate) use pod_checkpointer::pod::checkpoint::Checkpoint;
+use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, FORMAT, Tree, VolumeContent, annotation};
 use pod_checkpointer::pod::key::{CHECKPOINT_OF_ANNOTATION, PodKey};
 use serde_json::json;
 
