@@ -247,6 +247,19 @@ fn what_a_change_made_is_durable_when_it_returns() {
 }
 
 #[test]
+fn what_is_durable_already_costs_the_disk_nothing() {
+    let disk = SAVE_AGAIN.disk_before();
+    let store = Store::with_files(disk.clone()).expect("a disk without fault");
+    // Once, as nobody knows what an earlier process left in the page cache.
+    first(&store).and_then(|()| activate(&store)).expect("a disk without fault");
+    let before = disk.changing();
+    for act in [first, activate, |store: &Store| store.reinstate(&web()), |store: &Store| store.load().map(drop)] {
+        act(&store).expect("a disk without fault");
+    }
+    assert_eq!(disk.changing(), before, "neither a write nor an fsync");
+}
+
+#[test]
 fn an_operation_that_fails_leaves_the_old_copy_whole_and_its_error_names_the_path() {
     for trial in trials() {
         let Trial { name, change, operations, .. } = &trial;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use pod_checkpointer::disk::atomic::Written;
 use pod_checkpointer::pod::checkpoint::{Tree, annotation};
 use pod_checkpointer::pod::key::{PodKey, Uid};
-use pod_checkpointer::pod::snapshot::LegacyFiles;
+use pod_checkpointer::pod::snapshot::{Inventory, LegacyFiles};
 use pod_checkpointer::pod::store::{Layout, Store, StoreError};
 use proptest::prelude::*;
 use serde_json::json;
@@ -274,7 +274,7 @@ fn assets_that_no_manifest_names_are_found_and_removed_and_no_others() {
     node.store.save(&web, &second, 2).expect("a sound disk");
     assert!(node.store.orphaned_assets().expect("a sound disk").is_empty(), "the previous copy names the Secret");
     node.store.save(&web, &checkpoint(&web, "uid-3"), 3).expect("a sound disk");
-    assert_eq!(node.store.orphaned_assets().expect("a sound disk"), [web.clone()]);
+    assert_eq!(node.store.orphaned_assets().expect("a sound disk"), vec![web.clone()]);
     node.store.remove_assets(&web).expect("a sound disk");
     assert!(!node.etc("checkpoint-secrets/shop").exists(), "empty directories go");
     assert!(node.etc("checkpoint-configmaps/shop/web/settings/a").exists());
@@ -306,6 +306,21 @@ fn a_link_planted_in_our_directories_is_refused_and_nothing_is_written_through_i
 }
 
 #[test]
+fn twenty_pods_become_active_together() {
+    let node = node();
+    let keys: Vec<PodKey> = (0..20).map(|n| key(&format!("shop/web-{n}"))).collect();
+    for web in &keys {
+        let copy = with(checkpoint(web, "uid"), Tree::Secrets, "tls", &[("tls.crt", "x")]);
+        node.store.save(web, &copy, 1).expect("a sound disk");
+    }
+    let begun = std::time::Instant::now();
+    let outcomes = node.store.activate(&keys);
+    println!("20 activations: {:?}", begun.elapsed());
+    assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
+    assert_eq!(fs::read_dir(&node.layout.manifests).expect("a directory").count(), 20);
+}
+
+#[test]
 fn a_hold_and_the_cluster_are_remembered() {
     let node = node();
     let web = key("shop/web");
@@ -323,7 +338,7 @@ fn a_hold_and_the_cluster_are_remembered() {
 fn reading_a_node_without_our_directories_finds_nothing_and_makes_nothing() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let layout = Layout { etc: dir.path().join("etc"), manifests: dir.path().join("etc/manifests") };
-    assert_eq!(Store::read_only(&layout).load().expect("absence is no failure"), Default::default());
+    assert_eq!(Store::read_only(&layout).load().expect("absence is no failure"), Inventory::default());
     assert!(!layout.etc.exists());
 }
 

@@ -105,3 +105,6 @@ fn holds(files: &dyn Files, path: &str, bytes: &[u8], mode: u32) -> Result<bool,
         _ => Ok(false),
     }
 }
+
+#[cfg(test)]
+mod tests;

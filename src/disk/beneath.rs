@@ -69,7 +69,7 @@ impl Beneath {
     /// The directory that holds `path`, and the last name.
     fn holder<'a>(&self, path: &'a str) -> Result<(OwnedFd, &'a str), Errno> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if matches!(name, "" | "." | "..") || self.mounts.iter().any(|(mount, _)| mount == path) {
+        if path.starts_with('/') || matches!(name, "" | "." | "..") || self.split(path).1.is_empty() {
             return Err(Errno::EINVAL);
         }
         Ok((self.open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?, name))

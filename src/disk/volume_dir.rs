@@ -305,3 +305,6 @@ fn tidy(files: &dyn Files, dir: &str, volume: &Volume<'_>, data: &str) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

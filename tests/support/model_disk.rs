@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use nix::libc;
 use pod_checkpointer::disk::files::{FileError, Files, Kind, NewFile, Stat};
 
-type Inode = u64;
+type Inode = usize;
 type Outcome<T> = Result<T, FileError>;
 
 /// What becomes of what is not durable when the power goes.
@@ -140,12 +140,14 @@ impl ModelDisk {
     /// Every path, with the content of files and the targets of links, as a running process sees it.
     pub(crate) fn tree(&self) -> BTreeMap<String, String> {
         fn walk(state: &State, inode: Inode, path: &str, out: &mut BTreeMap<String, String>) {
-            match &state.nodes[inode as usize].body {
+            match &state.nodes[inode].body {
                 Body::File { now, .. } => drop(out.insert(path.to_owned(), String::from_utf8_lossy(now).into_owned())),
                 Body::Link(target) => drop(out.insert(path.to_owned(), format!("-> {target}"))),
                 Body::Dir { now, .. } => {
                     out.insert(format!("{path}/"), String::new());
-                    now.iter().for_each(|(name, inode)| walk(state, *inode, &format!("{path}/{name}"), out));
+                    for (name, inode) in now {
+                        walk(state, *inode, &format!("{path}/{name}"), out);
+                    }
                 }
             }
         }
@@ -175,11 +177,11 @@ impl State {
     }
 
     fn body(&self, inode: Inode) -> &Body {
-        &self.nodes[inode as usize].body
+        &self.nodes[inode].body
     }
 
     fn add(&mut self, path: &str, new: Node) -> Result<Inode, i32> {
-        let inode = self.nodes.len() as Inode;
+        let inode = self.nodes.len();
         self.change(path, vec![(name_of(path), Some(inode))], true)?;
         self.nodes.push(new);
         Ok(inode)
@@ -188,7 +190,7 @@ impl State {
     /// Changes names of the directory that holds `path`.
     fn change(&mut self, path: &str, change: Change, exclusive: bool) -> Result<(), i32> {
         let dir = self.find(dir_of(path))?;
-        let Body::Dir { now, pending, .. } = &mut self.nodes[dir as usize].body else { return Err(libc::ENOTDIR) };
+        let Body::Dir { now, pending, .. } = &mut self.nodes[dir].body else { return Err(libc::ENOTDIR) };
         if exclusive && change.iter().any(|(name, _)| now.contains_key(name)) {
             return Err(libc::EEXIST);
         }
@@ -292,17 +294,17 @@ impl Files for ModelDisk {
     }
 
     fn set_dir_mode(&self, path: &str, mode: u32) -> Outcome<()> {
-        self.run("change mode", path, |state| state.find(path).map(|at| state.nodes[at as usize].mode = mode))
+        self.run("change mode", path, |state| state.find(path).map(|at| state.nodes[at].mode = mode))
     }
 
     fn set_dir_group(&self, path: &str, gid: u32) -> Outcome<()> {
-        self.run("change group", path, |state| state.find(path).map(|at| state.nodes[at as usize].gid = gid))
+        self.run("change group", path, |state| state.find(path).map(|at| state.nodes[at].gid = gid))
     }
 
     fn sync_dir(&self, path: &str) -> Outcome<()> {
         self.run("make durable", path, |state| {
             let dir = state.find(path)?;
-            let Body::Dir { now, durable, pending } = &mut state.nodes[dir as usize].body else {
+            let Body::Dir { now, durable, pending } = &mut state.nodes[dir].body else {
                 return Err(libc::ENOTDIR);
             };
             durable.clone_from(now);
@@ -339,13 +341,13 @@ impl Files for ModelDisk {
             Err(libc::ENOENT) => Ok(None),
             Err(errno) => Err(errno),
             Ok(inode) => {
-                let Node { body, mode, uid, gid } = &state.nodes[inode as usize];
+                let Node { body, mode, uid, gid } = &state.nodes[inode];
                 let (kind, size) = match body {
                     Body::File { now, .. } => (Kind::File, now.len() as u64),
                     Body::Dir { .. } => (Kind::Dir, 0),
                     Body::Link(target) => (Kind::Symlink, target.len() as u64),
                 };
-                Ok(Some(Stat { kind, mode: *mode, uid: *uid, gid: *gid, size, modified: 0, inode }))
+                Ok(Some(Stat { kind, mode: *mode, uid: *uid, gid: *gid, size, modified: 0, inode: inode as u64 }))
             }
         })
     }
@@ -360,7 +362,7 @@ struct ModelFile {
 impl ModelFile {
     fn run(&self, what: &'static str, act: impl FnOnce(&mut Node)) -> Outcome<()> {
         self.disk.run(what, &self.path, |state| {
-            act(&mut state.nodes[self.inode as usize]);
+            act(&mut state.nodes[self.inode]);
             Ok(())
         })
     }
