@@ -169,15 +169,29 @@ impl Trial {
                 assert_eq!(before.get(path), Some(text), "{case}: {path} changed");
             }
         }
+        for dir in tree.keys().filter_map(|path| path.strip_suffix("/..data")).map(|dir| &dir[1..]) {
+            let known = [volume_of(before, dir), volume_of(after, dir)];
+            assert!(known.contains(&volume_of(&tree, dir)), "{case}: {dir} looks whole and is not: {tree:#?}");
+        }
         let left: Vec<_> = tree.keys().filter(|path| path.contains("/.pod-checkpointer-")).collect();
         assert!(left.is_empty(), "{case}: temporaries left: {left:?}");
         assert_eq!(now.unreadable, BTreeMap::new(), "{case}");
+        for (key, copy) in &now.checkpoints {
+            let known = [&self.before, &self.after].map(|disk| uid_on(disk, key));
+            assert!(known.contains(&Some(copy.uid.clone())), "{case}: an older copy of {key} came back");
+            assert!(copy.inactive || !copy.active, "{case}: {key} is active and cannot be retired");
+        }
         if !self.change.removes {
             let web = now.checkpoints.get(&web()).unwrap_or_else(|| panic!("{case}: the checkpoint is lost"));
             assert_eq!(web.incomplete, None, "{case}");
         }
         now
     }
+}
+
+fn uid_on(disk: &ModelDisk, key: &PodKey) -> Option<Uid> {
+    let store = Store::with_files(disk.copy(None)).expect("a disk without fault");
+    store.load().expect("a disk without fault").checkpoints.remove(key).map(|copy| copy.uid)
 }
 
 /// The asset directories that a manifest names.
