@@ -128,11 +128,11 @@ fn an_active_manifest_is_another_name_of_the_inactive_one_and_keeps_its_bytes_wh
     node.store.retire(&web, 5).expect("a sound disk");
     node.activate(&web).expect("the same pod");
     assert_eq!(text(&active), before, "a retirement does not restart the pod");
-    assert!(node.store.load().expect("a sound disk").stale.is_empty());
+    assert!(!node.store.load().expect("a sound disk").checkpoints[&web].active_differs);
 
     node.save("uid-2", 6);
     assert_eq!(text(&active), before);
-    assert!(node.store.load().expect("a sound disk").stale.contains(&web));
+    assert!(node.store.load().expect("a sound disk").checkpoints[&web].active_differs);
     node.activate(&web).expect("an older copy of ours is replaced");
     assert_eq!(text(&active), text(&inactive));
     node.deactivate(&web).expect("ours");
