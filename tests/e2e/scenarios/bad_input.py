@@ -103,7 +103,8 @@ def commands_say_what_is_wrong(world):
     node = world.node
     garbage = world.cluster.state / "garbage.kubeconfig"
     garbage.write_bytes(os.urandom(512))
-    lines = said(node, 2, world.binary, "run", "--node-name=node1", "--pod-name=by-hand", f"--kubeconfig={garbage}", "--listen=")
+    lines = said(node, 2, world.binary, "run", "--node-name=node1", "--pod-name=by-hand", "--pod-namespace=kube-system", f"--kubeconfig={garbage}",
+                 f"--probe-socket={world.cluster.state}/probe.sock", "--listen=")
     assert len(lines) == 1 and str(garbage) in lines[0], lines
     world.note(lines[0])
 
