@@ -28,10 +28,29 @@ def run(world):
         world.figure(f"power-on to a hand-written static pod, API {cut}", at - node.powered_on_at)
         assert sources(node) == {"by-hand": "file"}, copies(node)
 
+    ten_at_once(world)
     world.cluster.network.restore(1)
     world.control_plane.start()
     world.api.wait_ready("kube-system", "app=from-api", limit=90)
+    wait_until("the end of the ten", lambda: len(sources(node)) == 2)
     assert sources(node) == {"by-hand": "file", "from-api": "api"}, copies(node)
+
+
+def ten_at_once(world):
+    """What the kubelet needs for ten static pods, which no agent can be faster than."""
+    node, names = world.node, [f"ten-{number}" for number in range(10)]
+    for name in names:
+        node.disk(f"/etc/kubernetes/manifests/{name}.yaml").write_text(json.dumps(applications.by_hand(name)))
+    node.power_cut()
+    node.power_on()
+    last = wait_until("ten static pods", lambda: max(started(node, name, node.powered_on_at) or _never() for name in names))
+    world.figure("power-on to the last of ten hand-written static pods", last - node.powered_on_at)
+    for name in names:
+        node.disk(f"/etc/kubernetes/manifests/{name}.yaml").unlink()
+
+
+def _never():
+    raise LookupError("a pod has not started yet")
 
 
 def started(node, pod, since=0.0):
