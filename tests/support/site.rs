@@ -2,7 +2,6 @@
 //! pods while the API server answers, and tells it how they stand.
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::agents::RunningAgent;
+use super::agents::{AgentPods, RunningAgent};
 use super::api::{FakeApi, Mode};
 use super::cri::FakeRuntime;
 use super::kubelet::{FakeKubelet, Settings};
@@ -32,13 +31,16 @@ const LOOK: Duration = Duration::from_millis(10);
 /// The agent's delays, [`FASTER`]; but questions to the API keep enough time for a busy machine.
 pub fn timings() -> Timings {
     let second = Duration::from_secs(1);
-    Timings { fresh: second / 2, api_limit: second, ..Timings::default().shortened(FASTER) }
+    let (activation_delay, grace) = (second * 2, second * 3 / 2);
+    Timings { fresh: second / 2, api_limit: second, activation_delay, grace, ..Timings::default().shortened(FASTER) }
 }
 
 /// Everything.
 pub struct Site {
     /// The agent's process, if it runs. First, so that it ends first.
     agent: Option<RunningAgent>,
+    /// Agents in pods.
+    agents: Arc<AgentPods>,
     /// The API server.
     pub api: FakeApi,
     /// The container runtime.
@@ -69,9 +71,10 @@ impl Site {
         let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, FASTER), machine)?);
         kubelet.power_on()?;
         std::fs::write(root.join("kubelet.conf"), kubeconfig(&api.url()))?;
-        let ties = tokio::spawn(tie(api.clone(), Arc::clone(&kubelet)));
         let config = config(root, &kubelet);
-        Ok(Self { agent: None, api, runtime, kubelet, config, ties, dir })
+        let agents = Arc::new(AgentPods::new(config.clone(), root)?);
+        let ties = tokio::spawn(tie(api.clone(), Arc::clone(&kubelet), Arc::clone(&agents)));
+        Ok(Self { agent: None, agents, api, runtime, kubelet, config, ties, dir })
     }
 
     /// The directory that stands for `/`.
@@ -110,12 +113,12 @@ impl Site {
         self.kubelet.power_cut();
         self.runtime.kill();
         self.kill_agent();
+        self.agents.kill_all();
         std::fs::remove_dir_all(self.root().join("run"))?;
         make_run(self.root())
     }
 
-    /// The runtime and the kubelet come up. The agent, which the kubelet would start from its own checkpoint, is for
-    /// the caller to start.
+    /// The runtime and the kubelet come up. An agent that is no pod is for the caller to start.
     pub fn power_on(&mut self) -> io::Result<()> {
         self.runtime.restart()?;
         self.kubelet.power_on()
@@ -199,6 +202,7 @@ impl Site {
 
     /// The agent has done only what it has any business to.
     pub fn assert_no_unexpected(&self) {
+        assert!(!self.ties.is_finished(), "what ties the node to its cluster has panicked: see above");
         self.api.assert_no_unexpected();
         let unexpected = &self.runtime.calls().unexpected;
         assert!(unexpected.is_empty(), "unexpected calls: {unexpected:#?}");
@@ -248,15 +252,17 @@ fn config(root: &Path, kubelet: &FakeKubelet) -> Config {
     }
 }
 
-/// What a cluster does between its API server and the node.
-async fn tie(api: FakeApi, kubelet: Arc<FakeKubelet>) {
+/// What a cluster does between its API server and the node, and the node with its containers.
+async fn tie(api: FakeApi, kubelet: Arc<FakeKubelet>, agents: Arc<AgentPods>) {
     loop {
+        agents.follow(kubelet.machine());
         let answers = api.mode() == Mode::Up;
         kubelet.set_api_pods(answers.then(|| api.pods_of(NODE)));
         if answers && kubelet.is_aware() {
             for status in kubelet.statuses().into_iter().filter(|s| !s.is_static) {
                 let Some((namespace, name)) = status.pod.split_once('/') else { continue };
-                let ready = if status.ready { "True" } else { "False" };
+                let ready = status.ready && agents.is_ready(&status.pod).await;
+                let ready = if ready { "True" } else { "False" };
                 let mut shown = json!({"phase": status.phase, "conditions": [{"type": "Ready", "status": ready}]});
                 if status.phase == "Failed" {
                     shown["reason"] = json!(status.reason);
