@@ -1,5 +1,8 @@
 //! The agent as a pod of its own DaemonSet: it saves itself, comes back by itself, gives way and goes.
 
+use std::time::Duration;
+
+use pod_checkpointer::pod::timings::Timings;
 use serde_json::json;
 
 use crate::support::agents::AGENT;
@@ -20,15 +23,13 @@ fn agent(name: &str) -> PodSpec {
     agent
 }
 
-fn is_ready(site: &Site, name: &str) -> bool {
-    let pods = site.api.pods_of(NODE);
-    let pod = pods.iter().find(|pod| pod["metadata"]["name"] == name);
-    pod.is_some_and(|pod| pod["status"]["conditions"][0]["status"] == "True")
-}
-
 /// A node whose agent is a pod, has saved itself and one application; its twin stands by.
 async fn self_hosted() -> Site {
-    let site = Site::new().await.unwrap();
+    self_hosted_with(|_| {}).await
+}
+
+async fn self_hosted_with(change: impl FnOnce(&mut Timings)) -> Site {
+    let site = Site::with(change).await.unwrap();
     site.api.add_node(NODE, &json!({})).add_daemonset(NAMESPACE, AGENT, &json!({}));
     site.add(agent(FIRST)).add(pod("web").on_port(8443));
     site.until("the application is saved", |s| s.is_saved("web")).await;
@@ -55,10 +56,10 @@ async fn its_twin_steps_down_for_the_daemonsets_instance_after_the_hand_back() {
     site.power_on().unwrap();
     site.until("the application runs", |s| s.twin_runs("web")).await;
     site.api.go(Mode::Up).await;
-    site.until("the DaemonSet's instance leads", |s| is_ready(s, FIRST)).await;
+    site.until("the DaemonSet's instance leads", |s| s.agent_leads(FIRST)).await;
     site.until("the application is handed back", |s| is_home(s, "web")).await;
     site.throughout("it leads on, its twin stands by", A_WHILE, |s| {
-        is_ready(s, FIRST) && s.twin_runs(FIRST) && is_home(s, "web")
+        s.agent_leads(FIRST) && s.twin_runs(FIRST) && is_home(s, "web")
     })
     .await;
     site.assert_no_unexpected();
@@ -70,7 +71,7 @@ async fn a_twin_steps_down_though_the_api_server_refuses_its_token() {
     site.power_cut().unwrap();
     site.power_on().unwrap();
     site.api.forbid("/api/v1/namespaces/plant/pods");
-    site.until("the DaemonSet's instance leads", |s| is_ready(s, FIRST)).await;
+    site.until("the DaemonSet's instance leads", |s| s.agent_leads(FIRST)).await;
     assert!(site.is_saved("web"));
     site.api.allow_all();
     site.assert_no_unexpected();
@@ -83,7 +84,7 @@ async fn a_rollout_of_its_own_daemonset_keeps_every_checkpoint_and_ends_with_the
     site.until("the old one ends", |s| !s.parent_runs(FIRST)).await;
     site.throughout("its twin keeps the node", A_WHILE, |s| s.twin_runs(FIRST) && s.is_saved("web")).await;
     site.add(agent(SECOND));
-    site.until("the new one leads", |s| is_ready(s, SECOND)).await;
+    site.until("the new one leads", |s| s.agent_leads(SECOND)).await;
     site.until("the new one has saved itself", |s| s.is_active(SECOND) && s.twin_runs(SECOND)).await;
     site.until("nothing of the old one is left", |s| s.is_removed(FIRST) && !s.twin_runs(FIRST)).await;
     assert!(is_home(&site, "web"));
@@ -131,7 +132,7 @@ async fn when_its_daemonset_is_deleted_everything_of_it_goes_itself_last_and_app
 
 #[tokio::test]
 async fn a_daemonset_that_excludes_the_node_means_the_same_and_one_that_wants_it_does_not() {
-    let site = self_hosted().await;
+    let site = self_hosted_with(|timings| timings.refresh = Duration::from_millis(500)).await;
     site.api.delete_pod(NAMESPACE, FIRST);
     site.throughout("its DaemonSet wants it here", site.config.timings.grace + A_WHILE, |s| s.is_saved("web")).await;
     site.api.add_daemonset(NAMESPACE, AGENT, &json!({"nodeSelector": {"role": "other"}}));

@@ -76,6 +76,8 @@ struct Instance {
     /// `namespace/name` of its pod.
     pod: String,
     probe: PathBuf,
+    /// By the last probe.
+    ready: bool,
     /// Dropped with it.
     _process: RunningAgent,
 }
@@ -110,16 +112,23 @@ impl AgentPods {
         let key = PodKey::new(sandbox.namespace(), name).expect("the kubelet runs pods with proper names");
         let own = Some(Own { key, is_twin: sandbox.is_static() });
         let config = Config { own, probe_socket: Some(probe.clone()), ..self.config.clone() };
-        Instance { pod: sandbox.pod(), probe, _process: RunningAgent::start(config) }
+        Instance { pod: sandbox.pod(), probe, ready: false, _process: RunningAgent::start(config) }
     }
 
     /// The readiness probe of a pod; pods without an agent have none, and are ready.
     pub async fn is_ready(&self, pod: &str) -> bool {
-        let probe = self.running().values().find(|i| i.pod == pod).map(|i| i.probe.clone());
-        match probe {
-            Some(probe) => probe_socket::ask(&probe, Question::Ready).await.is_ok(),
-            None => !pod.contains(AGENT),
+        let found = self.running().iter().find(|(_, i)| i.pod == pod).map(|(id, i)| (id.clone(), i.probe.clone()));
+        let Some((container, probe)) = found else { return !pod.contains(AGENT) };
+        let ready = probe_socket::ask(&probe, Question::Ready).await.is_ok();
+        if let Some(instance) = self.running().get_mut(&container) {
+            instance.ready = ready;
         }
+        ready
+    }
+
+    /// What the last probe of the instance that runs now in this pod of the API said.
+    pub fn was_ready(&self, pod: &str) -> bool {
+        self.running().values().any(|i| i.pod == pod && i.ready)
     }
 
     /// All of them die.

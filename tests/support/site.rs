@@ -62,6 +62,11 @@ impl Drop for Site {
 impl Site {
     /// A node that was just installed: everything is on, nothing runs, no agent.
     pub async fn new() -> io::Result<Self> {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with other delays of the agent.
+    pub async fn with(change: impl FnOnce(&mut Timings)) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path();
         let api = FakeApi::start().await;
@@ -71,7 +76,8 @@ impl Site {
         let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, FASTER), machine)?);
         kubelet.power_on()?;
         std::fs::write(root.join("kubelet.conf"), kubeconfig(&api.url()))?;
-        let config = config(root, &kubelet);
+        let mut config = config(root, &kubelet);
+        change(&mut config.timings);
         let agents = Arc::new(AgentPods::new(config.clone(), root)?);
         let ties = tokio::spawn(tie(api.clone(), Arc::clone(&kubelet), Arc::clone(&agents)));
         Ok(Self { agent: None, agents, api, runtime, kubelet, config, ties, dir })
@@ -121,6 +127,8 @@ impl Site {
     /// The runtime and the kubelet come up. An agent that is no pod is for the caller to start.
     pub fn power_on(&mut self) -> io::Result<()> {
         self.runtime.restart()?;
+        // What it is told of the API it is told from now on.
+        self.kubelet.set_api_pods(None);
         self.kubelet.power_on()
     }
 
@@ -137,6 +145,11 @@ impl Site {
         let machine = self.kubelet.machine().lock();
         let runs = machine.ready(&format!("{NAMESPACE}/{name}")).any(|s| !s.is_static() && s.runs("main"));
         runs
+    }
+
+    /// The agent in this pod of the API is Ready: it leads.
+    pub fn agent_leads(&self, name: &str) -> bool {
+        self.agents.was_ready(&format!("{NAMESPACE}/{name}"))
     }
 
     /// A container of the checkpoint runs.
