@@ -39,27 +39,41 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// After stepping down, so that the instance that waits for the lock gets it.
 const BEFORE_WAITING_AGAIN: Duration = Duration::from_secs(5);
 
-/// Runs the agent until it is told to stop.
+/// Runs the agent until a signal tells the process to stop.
 ///
 /// # Errors
 /// What cannot work on this node, with what to do; everything that can come back (API, runtime, disk) is waited for.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to stop"),
+            _ = interrupt.recv() => tracing::info!("interrupted"),
+        }
+    };
+    run_until(config, stop).await
+}
+
+/// Runs the agent until `stop` is over, then drops it where it stands: nothing is brought to an end, so that stopping
+/// is no gentler than a power cut.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     for line in &config.ignored {
         tracing::info!("{line}");
     }
     let agent = Agent::assemble(config).await?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let probes = agent.serve_probes()?;
     tokio::select! {
         ended = agent.terms() => ended,
         never = probes => match never {},
-        _ = terminate.recv() => { tracing::info!("told to stop"); Ok(()) }
-        _ = interrupt.recv() => { tracing::info!("interrupted"); Ok(()) }
+        () = stop => Ok(()),
     }
 }
 
-/// What lives as long as the process.
+/// What lives as long as this run.
 struct Agent {
     config: Config,
     store: Arc<Store>,

@@ -18,14 +18,16 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts watching; a pass longer than `limit` ends the process.
+    /// Starts watching; a pass longer than `limit` ends the process. It watches as long as a clone of this lives.
     pub(super) fn start(limit: Duration) -> anyhow::Result<Self> {
         let watchdog = Self { busy_since: Arc::default() };
-        let watched = watchdog.clone();
+        let watched = Arc::downgrade(&watchdog.busy_since);
         let watch = move || {
             loop {
                 std::thread::sleep(limit / 4);
-                if let Some(since) = watched.overdue(clock::now(), limit) {
+                // An agent that was dropped in the middle of a pass does not hang.
+                let Some(busy_since) = watched.upgrade() else { return };
+                if let Some(since) = (Self { busy_since }).overdue(clock::now(), limit) {
                     tracing::error!("the pass that began {} s ago has not ended; starting anew", since.as_secs());
                     std::process::exit(1);
                 }

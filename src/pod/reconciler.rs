@@ -106,21 +106,22 @@ impl<A: Audience> Reconciler<A> {
         }
     }
 
+    /// Decides, asks what the decision hangs on, and decides again; each question once, in whatever order they come up.
     async fn decide(&mut self, memory: &Memory) -> (Snapshot, Decision) {
         self.observer.scheduling = None;
-        let mut snapshot = self.observer.observe(memory);
-        let mut decision = decide(&snapshot, memory, &self.timings, clock::now());
-        if decision.ask_api {
-            self.observer.reader.ask().await;
-            snapshot = self.observer.observe(memory);
-            decision = decide(&snapshot, memory, &self.timings, clock::now());
+        let mut api_asked = false;
+        loop {
+            let snapshot = self.observer.observe(memory);
+            let decision = decide(&snapshot, memory, &self.timings, clock::now());
+            if decision.ask_api && !api_asked {
+                api_asked = true;
+                self.observer.reader.ask().await;
+            } else if let (Some(own), None) = (&decision.ask_scheduling, &self.observer.scheduling) {
+                self.observer.ask_scheduling(own).await;
+            } else {
+                return (snapshot, decision);
+            }
         }
-        if let Some(own) = &decision.ask_scheduling {
-            self.observer.ask_scheduling(own).await;
-            snapshot = self.observer.observe(memory);
-            decision = decide(&snapshot, memory, &self.timings, clock::now());
-        }
-        (snapshot, decision)
     }
 
     async fn act(&mut self, snapshot: &Snapshot, decision: &Decision) -> Outcome {

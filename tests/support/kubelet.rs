@@ -184,6 +184,11 @@ impl FakeKubelet {
         self.power_on()
     }
 
+    /// Has seen the API since it started.
+    pub fn is_aware(&self) -> bool {
+        self.process().api.is_some()
+    }
+
     /// How every pod that it knows stands.
     pub fn statuses(&self) -> Vec<PodStatus> {
         self.process().status.clone()

@@ -51,9 +51,17 @@ impl Sandbox {
         self.label(POD_UID)
     }
 
+    pub fn namespace(&self) -> &str {
+        self.label(POD_NAMESPACE)
+    }
+
+    pub fn name(&self) -> &str {
+        self.label(POD_NAME)
+    }
+
     /// `namespace/name` of its pod.
     pub fn pod(&self) -> String {
-        format!("{}/{}", self.label(POD_NAMESPACE), self.label(POD_NAME))
+        format!("{}/{}", self.namespace(), self.name())
     }
 
     pub fn is_static(&self) -> bool {

@@ -2,9 +2,13 @@
 //! server on loopback, a container runtime behind a real socket, a kubelet that does what today's was measured to do.
 #![allow(dead_code, unreachable_pub, reason = "every test and example uses its part of this")]
 
+pub mod agents;
 pub mod api;
 pub mod cri;
 pub mod kubelet;
 pub mod machine;
 pub mod manifest;
 pub mod pod_sync;
+pub mod pods;
+pub mod site;
+pub mod tree;

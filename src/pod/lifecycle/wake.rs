@@ -73,9 +73,12 @@ fn of_pod(pass: &Pass, facts: &Facts, memory: &PodMemory, alarm: &mut Alarm) {
 fn own(pass: &Pass, alarm: &mut Alarm) {
     let (t, own) = (pass.timings, &pass.memory.own);
     if let Some(since) = own.unscheduled_since {
-        alarm.at(since + t.grace);
+        // Past that, an answer was missing: it is asked for again.
+        alarm.at((since + t.grace).max(pass.now + t.capture_retry));
     }
     if let Some(since) = own.absent_since {
+        // What becomes of its DaemonSet wakes nobody.
+        alarm.at(pass.now + t.refresh);
         alarm.at(since + t.own_absent);
         alarm.at(since + t.grace);
     }

@@ -93,6 +93,30 @@ impl FakeApi {
         self.go(Mode::Up).await;
     }
 
+    /// How it behaves now.
+    pub fn mode(&self) -> Mode {
+        *self.mode.borrow()
+    }
+
+    /// The pods that are bound to this node.
+    pub fn pods_of(&self, node: &str) -> Vec<Value> {
+        self.state.world().pods(None, Some(node))
+    }
+
+    /// A kubelet's report on one of its pods; one that is not there any more, or is another, is left alone, and so is
+    /// one that stands so already.
+    pub fn report_status(&self, namespace: &str, name: &str, uid: &str, status: Value) {
+        let mut world = self.state.world();
+        let Some(pod) = world.objects.get(&world::pod_path(namespace, name)) else { return };
+        if pod["metadata"]["uid"] == uid && pod["status"] != status {
+            let mut pod = pod.clone();
+            pod["status"] = status;
+            world.put_pod("MODIFIED", pod);
+            drop(world);
+            self.poke();
+        }
+    }
+
     /// Adds a pod, which needs `metadata.namespace` and `metadata.name`; watches see it.
     pub fn add_pod(&self, pod: Value) -> &Self {
         self.change(|world| world.put_pod("ADDED", pod))

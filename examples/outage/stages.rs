@@ -1,0 +1,137 @@
+//! The story itself, stage by stage.
+
+use std::time::Duration;
+
+use crate::support::api::Mode;
+use crate::support::pods::{NAMESPACE, pod};
+use crate::support::site::{FASTER, Site};
+use crate::teller::{Teller, shown};
+
+/// Pods that can be saved.
+const SAVED: [&str; 3] = ["gateway", "control", "telemetry"];
+const PASSWORD: &str = "correct horse battery staple";
+
+pub async fn tell() -> Result<(), String> {
+    let mut teller = Teller::new();
+    let mut site = Site::new().await.map_err(|why| format!("cannot set the scene: {why}"))?;
+    println!(
+        "A node, its kubelet, its runtime and its API server; every delay of theirs is {FASTER} times shorter than real."
+    );
+    save(&mut teller, &mut site).await?;
+    lose_the_api(&mut teller, &site).await?;
+    cut_the_power(&mut teller, &mut site)?;
+    let twins = come_back_alone(&mut teller, &mut site).await?;
+    let parents = give_back(&mut teller, &site).await?;
+    remove(&mut teller, &site).await?;
+    site.assert_no_unexpected();
+    println!(
+        "\nFrom power-on to the last twin: {}. From the API server's return to all parents running: {}.",
+        shown(twins),
+        shown(parents)
+    );
+    Ok(())
+}
+
+async fn save(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
+    teller.stage("Four annotated pods run, and the agent saves what can be saved");
+    site.api.add_secret(NAMESPACE, "gateway-tls", &[("tls.key", PASSWORD), ("tls.crt", "certificate")]);
+    site.api.add_config_map(NAMESPACE, "settings", &[("valves.conf", "open = 3\n")]);
+    site.add(pod("gateway").on_port(8443).secret("gateway-tls"))
+        .add(pod("control").config_map("settings"))
+        .add(pod("telemetry").projected("gateway-tls", "settings"))
+        .add(pod("history").claim("history-data"));
+    teller.say("gateway    hostNetwork, port 8443, Secret gateway-tls");
+    teller.say("control    ConfigMap settings");
+    teller.say("telemetry  one projected volume of both and its own name");
+    teller.say("history    a PersistentVolumeClaim");
+    site.start_agent();
+    teller.see(site, "three are saved", |s| SAVED.iter().all(|name| s.is_saved(name))).await?;
+    teller
+        .see(site, "the fourth cannot be, which is said while there is time:", |s| !why_not(s, "history").is_empty())
+        .await?;
+    for reason in why_not(site, "history") {
+        teller.say(&format!("    history: {reason}"));
+    }
+    let key = site.etc(&format!("checkpoint-secrets/{NAMESPACE}/gateway/gateway-tls/tls.key"));
+    let saved = std::fs::read(&key).map_err(|why| format!("cannot read {}: {why}", key.display()))?;
+    if saved != PASSWORD.as_bytes() {
+        return Err("the saved Secret is not what the API server has".to_owned());
+    }
+    teller.observed("the saved Secret is the API server's, byte for byte");
+    teller.disk(site);
+    Ok(())
+}
+
+fn why_not(site: &Site, name: &str) -> Vec<String> {
+    site.status_of(name).filter(|pod| !pod.report.restorable).map(|pod| pod.report.reasons).unwrap_or_default()
+}
+
+async fn lose_the_api(teller: &mut Teller, site: &Site) -> Result<(), String> {
+    teller.stage("The API server is gone");
+    site.api.go(Mode::Down).await;
+    teller.see(site, "the agent knows", |s| s.status().api.starts_with("unavailable")).await?;
+    let untouched = |s: &Site| SAVED.iter().all(|name| s.parent_runs(name) && !s.is_active(name));
+    teller.see_on(site, "the pods run on, so nothing is activated", untouched).await
+}
+
+fn cut_the_power(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
+    teller.stage("Power cut: every process of the node dies, /run is lost; the registry is out of reach too");
+    site.kubelet.set_registry(false);
+    site.power_cut().map_err(|why| why.to_string())?;
+    if SAVED.iter().any(|name| site.parent_runs(name)) {
+        return Err("a pod outlived the power cut".to_owned());
+    }
+    teller.observed("nothing runs; on disk, nothing has changed");
+    Ok(())
+}
+
+async fn come_back_alone(teller: &mut Teller, site: &mut Site) -> Result<Duration, String> {
+    teller.stage("Power is back, the API server is not");
+    teller.say("(a node's kubelet starts the agent from the agent's own checkpoint; here it is started by hand)");
+    site.power_on().map_err(|why| why.to_string())?;
+    site.start_agent();
+    for name in SAVED {
+        teller.see(site, &format!("{name} runs as a static pod"), |s| s.twin_runs(name)).await?;
+    }
+    let took = teller.since_stage();
+    if site.twin_runs("history") {
+        return Err("history runs, which was never saved".to_owned());
+    }
+    teller.observed("history does not run, as was said");
+    teller.manifests(site);
+    Ok(took)
+}
+
+async fn give_back(teller: &mut Teller, site: &Site) -> Result<Duration, String> {
+    teller.stage("The API server is back: the kubelet starts the pods again, beside their twins");
+    site.api.go(Mode::Up).await;
+    for name in SAVED {
+        let alone = |s: &Site| s.parent_runs(name) && !s.twin_runs(name);
+        teller.see(site, &format!("{name} runs again, its twin has made room"), alone).await?;
+    }
+    let took = teller.since_stage();
+    if !site.runtime.calls().removed.iter().any(|pod| *pod == format!("{NAMESPACE}/gateway")) {
+        return Err("nobody spared gateway its back-off".to_owned());
+    }
+    teller.observed("gateway had died on the port that its twin held; the agent spared it the kubelet's back-off");
+    let aside = |s: &Site| SAVED.iter().all(|name| s.is_saved(name) && !s.is_active(name));
+    teller.see(site, "the checkpoints are kept aside for the next time", aside).await?;
+    let standby = |s: &Site| {
+        let phase =
+            |name| s.status_of(name).is_some_and(|p| p.report.phase == pod_checkpointer::pod::report::Phase::Standby);
+        SAVED.iter().all(|name| phase(name))
+    };
+    teller.see(site, "the agent reports all three on standby", standby).await?;
+    teller.manifests(site);
+    Ok(took)
+}
+
+async fn remove(teller: &mut Teller, site: &Site) -> Result<(), String> {
+    teller.stage("control is deleted for good");
+    site.api.delete_pod(NAMESPACE, "control");
+    teller.see(site, "after the grace period nothing of it is left", |s| s.is_removed("control")).await?;
+    let kept = |s: &Site| s.is_saved("gateway") && s.is_saved("telemetry");
+    teller.see(site, "the others' checkpoints stay", kept).await?;
+    teller.disk(site);
+    Ok(())
+}
