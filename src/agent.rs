@@ -127,7 +127,9 @@ impl Agent {
         self.store.sweep().context("cannot clean up after the last run")?;
         let runtime = RuntimeWatch::spawn(self.cri.clone(), runtime_watch::Pace::default());
         let pods = runtime.subscribe();
-        let reader = PodReader::start(self.client.clone(), self.reader_config()?).await?;
+        // Both are asked before the first pass: "not asked yet" decides nothing and would cost one.
+        let (reader, _) = tokio::join!(PodReader::start(self.client.clone(), self.reader_config()?), runtime.refresh());
+        let reader = reader?;
         let (_disk_watch, disk_changes) = self.watch_disk()?;
         let (_kubelet_watch, kubelet_changes) = self.watch_kubelet();
         let volatile = Volatile::open(&self.config.node.run_dir)?;
@@ -193,6 +195,7 @@ impl Agent {
             node: self.config.node_name.clone(),
             scope: self.config.scope.clone(),
             expected: self.store.cluster()?,
+            keep_annotations: self.config.keep_annotations.clone(),
             pace,
         })
     }

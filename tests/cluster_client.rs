@@ -24,6 +24,21 @@ async fn ask(client: &ApiClient) -> Result<serde_json::Value, ApiError> {
     client.get(PATH, "Namespace", LIMIT).await
 }
 
+/// Signs nothing: its key was thrown away.
+const SOME_CA: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBoTCCAUegAwIBAgIUKQX1qSQtTg8GxOE9CkfEdh047jUwCgYIKoZIzj0EAwIw
+JTEjMCEGA1UEAwwaYSBDQSBub2JvZHkgaGFzIHRoZSBrZXkgb2YwIBcNMjYxMTIx
+MDQzMjIxWhgPMjEyNjEwMjgwNDMyMjFaMCUxIzAhBgNVBAMMGmEgQ0Egbm9ib2R5
+IGhhcyB0aGUga2V5IG9mMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEIMhofFg
+lo2qAnHak2SfUXF+AyiZT6pMVZnzZstp8kx7kzi4+j31jZSz64WdnrZoBzYk8VEL
+2AVTL0b/qbrD66NTMFEwHQYDVR0OBBYEFI2lkLOjMpQPBCTXGrZdQrAUtaNEMB8G
+A1UdIwQYMBaAFI2lkLOjMpQPBCTXGrZdQrAUtaNEMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDSAAwRQIhAK/6dKG42FRG8b+QMfVzUWCA+5YNtlzfE/yhJ9gS
+UDt5AiAf2z0A0BjD9tFCT0JHiqdV5R+KNVALSyZADRtSczF2ig==
+-----END CERTIFICATE-----
+";
+
 #[derive(Debug, PartialEq)]
 enum Class {
     Unavailable,
@@ -171,6 +186,28 @@ async fn the_token_file_says_who_we_are() {
         ClientConfig { servers: vec![api.url()], token_file: Some(token.path().to_owned()), ..ClientConfig::default() };
     ask(&ApiClient::new(&config).await.unwrap()).await.unwrap();
     assert_eq!(api.calls()[0].token.as_deref(), Some("a.b.c"));
+}
+
+#[tokio::test]
+async fn a_server_that_fails_at_tls_is_unavailable() {
+    let plain = FakeApi::start().await;
+    let mut ca = tempfile::NamedTempFile::new().unwrap();
+    ca.write_all(SOME_CA.as_bytes()).unwrap();
+    let servers = vec![plain.url().replace("http:", "https:")];
+    let config = ClientConfig { servers, ca_file: Some(ca.path().to_owned()), ..ClientConfig::default() };
+    let error = ask(&ApiClient::new(&config).await.unwrap()).await.unwrap_err();
+    assert_eq!(class(&error), Class::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn a_credential_file_that_cannot_be_used_is_named() {
+    let junk = tempfile::NamedTempFile::new().unwrap();
+    for path in ["/nonexistent/file".as_ref(), junk.path()] {
+        let servers = vec!["https://127.0.0.1:1".to_owned()];
+        let config = ClientConfig { servers, ca_file: Some(path.to_owned()), ..ClientConfig::default() };
+        let error = ApiClient::new(&config).await.err().expect("cannot work");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -10,8 +10,7 @@ use pod_checkpointer::cluster::config::ClientConfig;
 use pod_checkpointer::cluster::pods::{Pace, PodReader, ReaderConfig};
 use pod_checkpointer::pod::key::Uid;
 use pod_checkpointer::pod::parent::{Parent, Standing};
-use pod_checkpointer::pod::snapshot::Scope;
-use pod_checkpointer::pod::snapshot::{Answer, Api};
+use pod_checkpointer::pod::snapshot::{Answer, Api, Scope};
 use rstest::rstest;
 use serde_json::json;
 use support::api::{FakeApi, Mode, parent, with};
@@ -30,9 +29,13 @@ fn brisk() -> Pace {
     }
 }
 
+fn only(namespaces: &[&str]) -> Scope {
+    Scope::Only(namespaces.iter().map(|ns| (*ns).to_owned()).collect())
+}
+
 fn config() -> ReaderConfig {
-    let scope = Scope::Only([NS.to_owned()].into());
-    ReaderConfig { node: NODE.to_owned(), scope, expected: None, pace: brisk() }
+    let scope = only(&[NS]);
+    ReaderConfig { node: NODE.to_owned(), scope, expected: None, keep_annotations: Vec::new(), pace: brisk() }
 }
 
 async fn client(url: &str) -> ApiClient {
@@ -297,7 +300,7 @@ async fn the_cluster_of_an_earlier_run_is_remembered() {
 async fn without_the_right_to_look_the_guard_is_off() {
     let api = FakeApi::start().await;
     api.add_pod(parent("apps", "a", NODE)).forbid("/api/v1/namespaces/kube-system");
-    let scope = Scope::Only(["apps".to_owned()].into());
+    let scope = only(&["apps"]);
     let reader = settled(&api, ReaderConfig { scope, expected: Some(Uid::from("of-old")), ..config() }).await;
     assert_eq!(names(&reader.latest()), ["apps/a"]);
     assert!(reader.unguarded());
@@ -319,7 +322,7 @@ async fn long_lists_come_in_pages() {
 }
 
 #[rstest]
-#[case::two(Scope::Only(["apps".to_owned(), NS.to_owned()].into()), &["apps/b", "kube-system/a"])]
+#[case::two(only(&["apps", NS]), &["apps/b", "kube-system/a"])]
 #[case::all(Scope::All, &["apps/b", "kube-system/a", "other/c"])]
 #[tokio::test]
 async fn other_namespaces(#[case] scope: Scope, #[case] expected: &'static [&'static str]) {
@@ -377,7 +380,7 @@ async fn dropping_the_reader_ends_its_watch() {
 async fn names_that_are_none_are_refused_before_anything_is_asked() {
     let api = FakeApi::start().await;
     for (node, ns) in [("n1&limit=1", NS), ("n1", "../secrets"), ("", NS)] {
-        let scope = Scope::Only([ns.to_owned()].into());
+        let scope = only(&[ns]);
         let config = ReaderConfig { node: node.to_owned(), scope, ..config() };
         assert!(PodReader::start(client(&api.url()).await, config).await.is_err(), "{node} {ns}");
     }

@@ -51,12 +51,15 @@ fn deactivates(steps: &[Step], name: &str) -> bool {
 }
 
 #[test]
-fn after_an_offline_power_cut_the_twin_is_active_in_the_first_pass_and_dead_sandboxes_go() {
+fn after_an_offline_power_cut_the_twin_is_active_in_the_first_pass_and_dead_sandboxes_go_when_it_runs() {
     let mut world = saved_and_up();
     world.power_cut_offline();
     let steps = world.pass().steps;
-    assert!(activates(&steps, "web-1"), "{steps:?}");
-    assert!(steps.iter().any(|s| matches!(s, Step::RemoveSandboxes { pod, .. } if *pod == key("web-1"))), "{steps:?}");
+    assert!(matches!(&steps[..], [Step::Activate(_)]) && activates(&steps, "web-1"), "nothing comes before: {steps:?}");
+    assert_eq!(world.pass().steps, vec![], "the twin is not running yet");
+    world.twin_runs("web-1");
+    let steps = world.pass().steps;
+    assert!(matches!(&steps[..], [Step::RemoveSandboxes { pod, .. }] if *pod == key("web-1")), "{steps:?}");
 }
 
 #[test]

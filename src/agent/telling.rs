@@ -9,14 +9,15 @@ use crate::clock;
 use crate::cluster::client::ApiClient;
 use crate::http::View;
 use crate::pod::apply::Outcome;
+use crate::pod::capture::CaptureError;
 use crate::pod::moment::{Moment, Reading};
 use crate::pod::plan::Decision;
 use crate::pod::reconciler::Audience;
-use crate::pod::report::{Phase, PodReport};
+use crate::pod::report::PodReport;
 use crate::pod::snapshot::{Answer, Snapshot};
 use crate::pod::status::StatusDoc;
 use crate::pod::volatile::Volatile;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{self, Metrics};
 
 /// Who listens.
 pub(super) struct Telling {
@@ -44,7 +45,8 @@ impl Audience for Telling {
         for failure in &outcome.failed {
             self.metrics.step_failed(failure.step);
         }
-        let failed_captures = outcome.captures.values().filter(|done| done.is_err()).count();
+        let failed_captures =
+            outcome.captures.values().filter(|done| !matches!(done, Ok(()) | Err(CaptureError::Kept(_)))).count();
         (0..failed_captures).for_each(|_| self.metrics.step_failed("capture"));
         if matches!(snapshot.api.answer, Answer::Listed(_)) {
             let ago = clock::now().since(snapshot.api.at).as_secs();
@@ -66,12 +68,15 @@ impl Audience for Telling {
         });
     }
 
-    fn moved(&mut self, pod: &PodReport, from: Option<Phase>) {
-        if let Some(from) = from {
-            self.metrics.transition(from, pod.phase);
-        }
-        let pod_name = format!("{}/{}", pod.namespace, pod.name);
-        tracing::info!(pod = %pod_name, from = ?from, to = ?pod.phase, restorable = pod.restorable, evidence = %pod.decision);
+    fn moved(&mut self, pod: &PodReport, before: Option<&PodReport>) {
+        let name = format!("{}/{}", pod.namespace, pod.name);
+        let (to, restorable) = (metrics::name(pod.phase), pod.restorable);
+        let Some(before) = before else {
+            tracing::info!(pod = %name, phase = to, restorable, "found");
+            return;
+        };
+        self.metrics.transition(before.phase, pod.phase);
+        tracing::info!(pod = %name, from = metrics::name(before.phase), to, restorable, evidence = %before.decision, "moved");
     }
 }
 
@@ -85,6 +90,10 @@ fn document(snapshot: &Snapshot, decision: &Decision) -> StatusDoc {
             Answer::Unavailable(why) => format!("unavailable: {why}"),
         },
         runtime: match &snapshot.runtime {
+            Reading::Seen(..) => "ok".to_owned(),
+            Reading::Unavailable(why) => format!("unavailable: {why}"),
+        },
+        disk: match &snapshot.disk {
             Reading::Seen(..) => "ok".to_owned(),
             Reading::Unavailable(why) => format!("unavailable: {why}"),
         },

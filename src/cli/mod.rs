@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::RunArgs;
+
 pub mod doctor;
 mod lock_holder;
 mod node_view;
@@ -31,11 +33,16 @@ Secrets and ConfigMaps. The kubelet runs those when the pod and the API server a
 
 const EXAMPLES: &str = "\
 Examples:
-  pod-checkpointer status                     would this node's pods come back? (no API server needed)
-  pod-checkpointer status --check && reboot   reboot only if they would
-  pod-checkpointer doctor                     is this node fit for it, and if not: what to do
-  pod-checkpointer render -f ds.yaml          could a checkpoint of these pods be made, and how does it look?
-  pod-checkpointer run --node-name node-1     the agent, outside a pod
+  # would this node's pods come back? (no API server needed)
+  pod-checkpointer status
+
+  # reboot only if they would
+  pod-checkpointer status --check && reboot
+
+  # is this node fit for it, and if not: what to do
+  pod-checkpointer doctor
+
+  # the same in a cluster
   kubectl -n kube-system exec ds/pod-checkpointer -- /pod-checkpointer status
 
 Exit codes: 0 done; 1 failed, or the answer is no; 2 flags or files that cannot be used; \
@@ -51,7 +58,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The agent: save annotated pods of this node, run them while the API server is away, hand them back
-    Run(Box<crate::config::RunArgs>),
+    #[command(after_long_help = run::EXAMPLES)]
+    Run(Box<RunArgs>),
     /// Show which pods of this node would come back after a power cut, and why not
     Status(status::StatusArgs),
     /// Check everything that this node needs, with the remedy for what is missing

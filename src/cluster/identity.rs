@@ -66,7 +66,7 @@ impl Guard {
             Err(ApiError::Denied(why)) => {
                 self.off.store(true, Ordering::Relaxed);
                 if !self.told.swap(true, Ordering::Relaxed) {
-                    warn!(%why, "cannot tell clusters apart: allow `get` on namespace kube-system to guard checkpoints against an emptied etcd");
+                    warn!(%why, "cannot tell clusters apart: allow `get` on namespace kube-system to guard against an emptied etcd");
                 }
                 Ok(Verdict::Unguarded)
             }

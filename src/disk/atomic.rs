@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::files::{FileError, Files, Kind, parent};
+use super::files::{FileError, Files, Kind, is_bad_block, parent};
 
 /// Every temporary of ours begins so: a dotfile, which the kubelet ignores. The sweep removes them.
 pub const TEMPORARY_PREFIX: &str = ".pod-checkpointer-";
@@ -98,12 +98,13 @@ fn holds(files: &dyn Files, path: &str, bytes: &[u8], mode: u32) -> Result<bool,
         Some(stat) if stat.kind == Kind::File && stat.mode == mode && stat.size == size => {
             match files.read(path, size) {
                 Ok(found) => Ok(found == bytes),
-                Err(error) if matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::NotFound) => {
-                    Ok(false)
-                }
+                Err(error) if is_bad_block(&error) || error.kind() == io::ErrorKind::FileTooLarge => Ok(false),
                 Err(error) => Err(error),
             }
         }
         _ => Ok(false),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,7 @@ impl Beneath {
     /// The directory that holds `path`, and the last name.
     fn holder<'a>(&self, path: &'a str) -> Result<(OwnedFd, &'a str), Errno> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if matches!(name, "" | "." | "..") || self.mounts.iter().any(|(mount, _)| mount == path) {
+        if path.starts_with('/') || matches!(name, "" | "." | "..") || self.split(path).1.is_empty() {
             return Err(Errno::EINVAL);
         }
         Ok((self.open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?, name))
@@ -209,6 +209,7 @@ fn known(stat: &FileStat) -> Stat {
         gid: stat.st_gid,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         modified: stat.st_mtime,
+        inode: stat.st_ino,
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Stat {
     pub size: u64,
     /// Last change of the content, seconds since the epoch.
     pub modified: i64,
+    /// Two names with one inode (on one filesystem) are one file.
+    pub inode: u64,
 }
 
 /// A file that was just created and is not yet under its final name.
@@ -158,6 +160,11 @@ pub fn list_or_none(files: &dyn Files, path: &str) -> Result<Vec<String>, FileEr
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// Whether the content of this one file cannot be had, though the rest of the disk may be well.
+pub fn is_bad_block(error: &FileError) -> bool {
+    error.cause.raw_os_error() == Some(nix::libc::EIO)
 }
 
 /// The directory that holds a path; the root is `""`.

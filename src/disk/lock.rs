@@ -132,3 +132,6 @@ fn ofd_lock(file: &File, patient: bool) -> Result<(), Errno> {
     let command = if patient { FcntlArg::F_OFD_SETLKW(&whole) } else { FcntlArg::F_OFD_SETLK(&whole) };
     fcntl(file, command).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::atomic::Written;
-use super::files::{FileError, Files, Kind, Stat, ensure_dir, list_or_none, parent, remove_tree};
+use super::files::{FileError, Files, Kind, Stat, ensure_dir, is_bad_block, list_or_none, parent, remove_tree};
 
 const DATA: &str = "..data";
 const DATA_NEXT: &str = "..data_tmp";
@@ -137,6 +137,16 @@ pub fn sweep(files: &dyn Files, dir: &str) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Removes a volume; from the first instant on it is not whole. The directory above is not synced.
+pub fn remove(files: &dyn Files, dir: &str) -> Result<(), FileError> {
+    let link = format!("{dir}/{DATA}");
+    if data(files, dir)?.is_some() {
+        files.remove_file(&link)?;
+        files.sync_dir(dir)?;
+    }
+    remove_tree(files, dir)
+}
+
 /// Whether the volume is there exactly as wanted.
 fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, FileError> {
     let Some(data) = data(files, dir)? else { return Ok(false) };
@@ -177,8 +187,14 @@ fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, File
                 && stat.size == file.bytes.len() as u64
                 && owned(&stat, file.owner)
         });
-        if !as_wanted || files.read(&path, file.bytes.len() as u64)? != file.bytes {
+        if !as_wanted {
             return Ok(false);
+        }
+        match files.read(&path, file.bytes.len() as u64) {
+            Ok(bytes) if bytes == file.bytes => {}
+            Err(error) if !is_bad_block(&error) => return Err(error),
+            // Written anew where it cannot be read, it is whole again.
+            _ => return Ok(false),
         }
     }
     let present: usize = std::iter::once(top.clone())
@@ -289,3 +305,6 @@ fn tidy(files: &dyn Files, dir: &str, volume: &Volume<'_>, data: &str) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

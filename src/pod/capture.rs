@@ -94,25 +94,36 @@ impl Capturer {
     /// refreshed of it is, and the rest is kept.
     pub async fn capture(&mut self, parent: &Parent) -> Result<(), CaptureError> {
         let assets = self.fetch(parent).await?;
-        match sanitize(parent, &self.facts(parent).await, &assets) {
-            Ok(checkpoint) => {
+        let sanitized = sanitize(parent, &self.facts(parent).await, &assets);
+        // A token that is no longer given must not take the saved one away.
+        let complete = assets.tokens.values().all(|token| matches!(token, FetchedToken::Granted { .. }));
+        match sanitized {
+            Ok(checkpoint) if complete || !self.is_saved(parent)? => {
                 self.store.save(&parent.key, &checkpoint, clock::epoch_seconds())?;
                 Ok(())
             }
-            Err(why) => self.keep(parent, &assets, why),
+            Ok(_) => self.keep(parent, &assets),
+            Err(why) if self.is_saved(parent)? => {
+                self.keep(parent, &assets)?;
+                // Nothing is gone that the copy still has; what is wrong (an image) the copy lacks too.
+                Err(why.into())
+            }
+            Err(why) => Err(why.into()),
         }
     }
 
-    fn keep(&self, parent: &Parent, assets: &Assets, why: NotRestorable) -> Result<(), CaptureError> {
+    /// The copy on disk is of this very content.
+    fn is_saved(&self, parent: &Parent) -> Result<bool, StoreError> {
         let saved = self.store.manifest(&parent.key)?;
         let digest = saved.as_ref().and_then(|m| m["metadata"]["annotations"][annotation::DIGEST].as_str());
-        if digest != Some(parent.digest.as_str()) {
-            return Err(why.into());
-        }
+        Ok(digest == Some(parent.digest.as_str()))
+    }
+
+    /// Writes what could be fetched; says what could not, of which the saved copy stays.
+    fn keep(&self, parent: &Parent, assets: &Assets) -> Result<(), CaptureError> {
         let refreshed = refresh(parent, assets);
         self.store.write_assets(&parent.key, &refreshed.volumes)?;
-        // Only objects that are gone explain the refusal: the copy still has them. Anything else (an image) it lacks too.
-        if refreshed.reasons.is_empty() { Err(why.into()) } else { Err(CaptureError::Kept(refreshed.reasons)) }
+        if refreshed.reasons.is_empty() { Ok(()) } else { Err(CaptureError::Kept(refreshed.reasons)) }
     }
 
     async fn fetch(&mut self, parent: &Parent) -> Result<Assets, CaptureError> {

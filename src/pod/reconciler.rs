@@ -15,7 +15,7 @@ use super::moment::Moment;
 use super::observe::Observer;
 use super::parent::Parent;
 use super::plan::Decision;
-use super::report::{Phase, PodReport};
+use super::report::PodReport;
 use super::snapshot::{Answer, Api, CaptureFailure, Snapshot};
 use super::timings::Timings;
 use super::volatile::Volatile;
@@ -23,6 +23,9 @@ use crate::clock;
 
 /// Longest that changes on disk, in the API or on the node are gathered before a pass looks at them.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// Passes in a row that each changed the disk, before others get a turn.
+const AT_ONCE: u32 = 16;
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +42,8 @@ pub trait Audience {
     fn pass_begins(&mut self, now: Moment);
     /// A pass has ended.
     fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome);
-    /// A pod moved from one phase to another.
-    fn moved(&mut self, pod: &PodReport, from: Option<Phase>);
+    /// A pod moved from one phase to another, by what was decided when it was as in `before`.
+    fn moved(&mut self, pod: &PodReport, before: Option<&PodReport>);
 }
 
 /// The loop's parts.
@@ -67,12 +70,21 @@ impl<A: Audience> Reconciler<A> {
         let mut memory = self.volatile.load();
         let mut phases = BTreeMap::new();
         let mut failures = 0u32;
+        let mut settled = false;
+        let mut in_a_row = 0;
         let mut answers = self.observer.reader.subscribe();
         loop {
             self.audience.pass_begins(clock::now());
             let (snapshot, decision) = self.decide(&memory).await;
             memory = decision.memory.clone();
             let outcome = self.act(&snapshot, &decision).await;
+            if !settled {
+                // What a killed process of this boot left unsynced; after people have what they wait for.
+                settled = true;
+                if let Err(why) = self.executor.store.settle() {
+                    tracing::warn!("{why}");
+                }
+            }
             failures = if outcome.failed.is_empty() { 0 } else { failures + 1 };
             self.remember(&memory);
             self.tell_moves(&decision, &mut phases);
@@ -84,8 +96,11 @@ impl<A: Audience> Reconciler<A> {
                 return Ended::SteppedDown;
             }
             // What was done is seen on disk at once; everything else wakes by itself.
-            let again = outcome.disk_changed && outcome.failed.is_empty();
-            if !again {
+            let again = outcome.disk_changed && outcome.failed.is_empty() && in_a_row < AT_ONCE;
+            if again {
+                in_a_row += 1;
+            } else {
+                in_a_row = 0;
                 self.wait(&mut answers, &decision, failures).await;
             }
         }
@@ -159,15 +174,16 @@ impl<A: Audience> Reconciler<A> {
         }
     }
 
-    fn tell_moves(&mut self, decision: &Decision, phases: &mut BTreeMap<PodKey, Phase>) {
+    fn tell_moves(&mut self, decision: &Decision, phases: &mut BTreeMap<PodKey, PodReport>) {
         let mut now = BTreeMap::new();
         for pod in &decision.report.pods {
             let Some(key) = pod.key() else { continue };
-            let from = phases.get(&key).copied();
-            if from != Some(pod.phase) {
-                self.audience.moved(pod, from);
+            let before = phases.get(&key);
+            if before.map(|b| b.phase) != Some(pod.phase) {
+                // What moved it was decided in the pass before this one.
+                self.audience.moved(pod, before);
             }
-            now.insert(key, pod.phase);
+            now.insert(key, pod.clone());
         }
         *phases = now;
     }

@@ -25,6 +25,7 @@ use crate::disk::files::{FileError, Files, ensure_dir};
 use crate::disk::settled::Settled;
 use crate::disk::volume_dir::VolumeError;
 use crate::pod::checkpoint::Tree;
+pub use activate::Outcomes;
 pub use save::Saved;
 
 /// Mode of the manifests: what a pod's owner lets be inlined is not for everybody on the node.

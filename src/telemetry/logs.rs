@@ -8,6 +8,9 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{LogFormat, Logs};
 
+/// See [`filter`].
+const API_LIBRARY: &str = "kube_client";
+
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up logging (is it done twice in this process?): {0}")]
@@ -27,15 +30,23 @@ pub fn init(logs: &Logs) -> Result<(), LogsError> {
     Ok(())
 }
 
-/// The level was checked when the configuration was read; one that does not parse means `info`.
+/// The level was checked when the configuration was read; one that does not parse means `info`. The API client's
+/// library calls every failed request an error, so in an outage it is heard only where it is named.
 fn filter(level: &str) -> Targets {
-    level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+    let targets: Targets = level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    if level.contains(API_LIBRARY) { targets } else { targets.with_target(API_LIBRARY, LevelFilter::OFF) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tracing::Level;
+
+    #[test]
+    fn an_outage_is_not_told_request_by_request_unless_asked_for() {
+        assert!(!filter("debug").would_enable("kube_client::client::builder", &Level::ERROR));
+        assert!(filter("info,kube_client=debug").would_enable("kube_client::client", &Level::DEBUG));
+    }
 
     #[test]
     fn a_level_of_one_module_leaves_the_others_alone() {

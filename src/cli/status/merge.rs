@@ -134,7 +134,10 @@ fn obstacles(evidence: &Evidence, key: &PodKey, copy: Option<&OnDisk>) -> Vec<St
         obstacles.push(format!("its checkpoint cannot be looked at: {why}"));
     }
     if evidence.disk.as_ref().is_ok_and(|disk| disk.held.contains(key)) && copy.is_some_and(|c| !c.active) {
-        obstacles.push("an operator holds it; `release` it to have it brought back".to_owned());
+        obstacles.push(format!(
+            "an operator holds it back; remove inactive-manifests/{}.hold to have it brought back",
+            key.file_stem()
+        ));
     }
     let Some(copy) = copy else { return obstacles };
     obstacles.extend(copy.incomplete.clone());

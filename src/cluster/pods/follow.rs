@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::page::{self, Page};
-use super::roster::{Heard, Roster};
+use super::page::{self, Lens, Page};
+use super::roster::{Heard, Roster, all_same};
 use super::{Pace, ReaderConfig};
 use crate::clock;
 use crate::cluster::client::{ApiClient, Call, Verb};
@@ -41,7 +41,7 @@ type Line = (usize, Result<Vec<u8>, String>);
 
 pub(super) struct Follower {
     client: ApiClient,
-    node: String,
+    lens: Lens,
     pace: Pace,
     guard: Arc<Guard>,
     roster: Roster,
@@ -67,7 +67,7 @@ impl Follower {
         let follow = |path| Followed { path, version: String::new(), heard: Moment::default() };
         Self {
             client,
-            node: config.node,
+            lens: Lens { node: config.node, keep_annotations: config.keep_annotations },
             wait: config.pace.backoff.0,
             pace: config.pace,
             guard,
@@ -131,7 +131,7 @@ impl Follower {
     /// One consistent list of every namespace, and who answers it. Takes it over, publishes nothing.
     async fn list(&mut self) -> Result<(), ApiError> {
         let limit = self.pace.limit;
-        let lists = try_join_all(self.followed.iter().map(|f| pages(&self.client, &f.path, &self.node, limit)));
+        let lists = try_join_all(self.followed.iter().map(|f| pages(&self.client, &f.path, &self.lens, limit)));
         let (verdict, lists) = tokio::join!(self.guard.check(&self.client, limit), lists);
         let lists = lists?;
         match verdict? {
@@ -206,8 +206,9 @@ impl Follower {
         let opened = try_join_all(self.followed.iter().enumerate().map(async |(index, f)| {
             let life = fastrand::u64(pace.watch.0..=pace.watch.1);
             let path = format!(
-                "{}?watch=1&allowWatchBookmarks=true&fieldSelector=spec.nodeName%3D{}&resourceVersion={}&timeoutSeconds={life}",
-                f.path, self.node, f.version
+                "{}?watch=1&allowWatchBookmarks=true&fieldSelector=spec.nodeName%3D{}&resourceVersion={}\
+                 &timeoutSeconds={life}",
+                f.path, self.lens.node, f.version
             );
             let body = self.client.stream(&Call::get(path, Verb::Watch), pace.limit).await?;
             Ok::<_, ApiError>(lines(index, body, pace.silence))
@@ -218,7 +219,7 @@ impl Follower {
     /// Takes in one line; a reason to give up the watches, if it is one.
     fn hear(&mut self, index: usize, line: &[u8]) -> Option<String> {
         let followed = &mut self.followed[index];
-        let heard = self.roster.hear(line, &self.node, &followed.version);
+        let heard = self.roster.hear(line, &self.lens, &followed.version);
         let changed = match heard {
             Heard::Lost(why) => return Some(why),
             Heard::Complaint(complaint) => {
@@ -244,13 +245,13 @@ impl Follower {
 }
 
 /// All pages of one list; together they are one consistent state.
-async fn pages(client: &ApiClient, path: &str, node: &str, limit: Duration) -> Result<Vec<Page>, ApiError> {
+async fn pages(client: &ApiClient, path: &str, lens: &Lens, limit: Duration) -> Result<Vec<Page>, ApiError> {
     let deadline = Instant::now() + limit;
-    let first = format!("{path}?fieldSelector=spec.nodeName%3D{node}&limit={PAGE}");
+    let first = format!("{path}?fieldSelector=spec.nodeName%3D{}&limit={PAGE}", lens.node);
     let (mut pages, mut call) = (Vec::new(), Call::get(&first, Verb::List));
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let page = client.read(&call, left, |bytes| page::read(bytes, node)).await?;
+        let page = client.read(&call, left, |bytes| page::read(bytes, lens)).await?;
         let more = page.more.clone();
         pages.push(page);
         match more {
@@ -291,6 +292,7 @@ fn lines<R: AsyncBufRead + Send + Unpin + 'static>(
 fn differs(before: &Answer, after: &Answer) -> bool {
     match (before, after) {
         (Answer::Unavailable(_), Answer::Unavailable(_)) => false,
+        (Answer::Listed(before), Answer::Listed(after)) => !all_same(before, after),
         _ => before != after,
     }
 }

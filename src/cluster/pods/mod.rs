@@ -64,6 +64,8 @@ pub struct ReaderConfig {
     pub scope: Scope,
     /// The cluster's identity as recorded by an earlier run.
     pub expected: Option<Uid>,
+    /// `--keep-annotation`: prefixes of annotations that enter checkpoints, so that a change of one is a change.
+    pub keep_annotations: Vec<String>,
     /// How fast.
     pub pace: Pace,
 }

@@ -20,16 +20,27 @@ pub(super) enum Seen {
     Unreadable(Option<PodKey>, String),
 }
 
-/// Never fails: one malformed object must not end a list or a watch.
-pub(super) fn examine(object: &Value, node: &str) -> Seen {
-    let text = |path: &str| object.pointer(path).and_then(Value::as_str);
-    let key = || PodKey::new(text("/metadata/namespace")?, text("/metadata/name")?).ok();
-    match Parent::from_api(object, node) {
-        Ok(Some(parent)) => Seen::Parent(Box::new(parent)),
-        Ok(None) => Seen::Other(key()),
-        Err(why) => {
-            let name = text("/metadata/name").unwrap_or("(unnamed)");
-            Seen::Unreadable(key(), format!("pod {name:?}: {why}"))
+/// How pods are looked at.
+#[derive(Debug)]
+pub(super) struct Lens {
+    /// This node's name.
+    pub(super) node: String,
+    /// Annotation prefixes that enter checkpoints.
+    pub(super) keep_annotations: Vec<String>,
+}
+
+impl Lens {
+    /// Never fails: one malformed object must not end a list or a watch.
+    pub(super) fn examine(&self, object: &Value) -> Seen {
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str);
+        let key = || PodKey::new(text("/metadata/namespace")?, text("/metadata/name")?).ok();
+        match Parent::from_api_keeping(object, &self.node, &self.keep_annotations) {
+            Ok(Some(parent)) => Seen::Parent(Box::new(parent)),
+            Ok(None) => Seen::Other(key()),
+            Err(why) => {
+                let name = text("/metadata/name").unwrap_or("(unnamed)");
+                Seen::Unreadable(key(), format!("pod {name:?}: {why}"))
+            }
         }
     }
 }
@@ -46,9 +57,9 @@ pub(super) struct Page {
 }
 
 /// A `PodList` as JSON; anything else is an error, so that no other document reads as "no pods".
-pub(super) fn read(bytes: &[u8], node: &str) -> Result<Page, String> {
+pub(super) fn read(bytes: &[u8], lens: &Lens) -> Result<Page, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let (page, kind) = ListSeed { node }.deserialize(&mut json).map_err(|e| format!("not a pod list: {e}"))?;
+    let (page, kind) = ListSeed { lens }.deserialize(&mut json).map_err(|e| format!("not a pod list: {e}"))?;
     json.end().map_err(|e| format!("not a pod list: {e}"))?;
     match (kind.as_str(), page.version.as_str()) {
         ("PodList", "") => Err("a pod list without resourceVersion".to_owned()),
@@ -58,7 +69,7 @@ pub(super) fn read(bytes: &[u8], node: &str) -> Result<Page, String> {
 }
 
 struct ListSeed<'n> {
-    node: &'n str,
+    lens: &'n Lens,
 }
 
 impl<'de> DeserializeSeed<'de> for ListSeed<'_> {
@@ -88,7 +99,7 @@ impl<'de> Visitor<'de> for ListSeed<'_> {
                 }
                 "items" => {
                     items = true;
-                    map.next_value_seed(Items { page: &mut page, node: self.node })?;
+                    map.next_value_seed(Items { page: &mut page, lens: self.lens })?;
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -99,7 +110,7 @@ impl<'de> Visitor<'de> for ListSeed<'_> {
 
 struct Items<'p> {
     page: &'p mut Page,
-    node: &'p str,
+    lens: &'p Lens,
 }
 
 impl<'de> DeserializeSeed<'de> for Items<'_> {
@@ -123,7 +134,7 @@ impl<'de> Visitor<'de> for Items<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while let Some(object) = items.next_element::<Value>()? {
-            match examine(&object, self.node) {
+            match self.lens.examine(&object) {
                 Seen::Parent(parent) => self.page.parents.push(*parent),
                 Seen::Other(_) => {}
                 Seen::Unreadable(key, why) => self.page.unreadable.push((key, why)),
@@ -138,7 +149,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Page, String> {
-        read(text.as_bytes(), "n1")
+        read(text.as_bytes(), &Lens { node: "n1".to_owned(), keep_annotations: Vec::new() })
     }
 
     #[test]

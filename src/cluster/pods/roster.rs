@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::page::{Page, Seen, examine};
+use super::page::{Lens, Page, Seen};
 use crate::pod::key::PodKey;
 use crate::pod::parent::Parent;
 
@@ -62,7 +62,7 @@ impl Roster {
     }
 
     /// One line of a watch that began at `listed`.
-    pub(super) fn hear(&mut self, line: &[u8], node: &str, listed: &str) -> Heard {
+    pub(super) fn hear(&mut self, line: &[u8], lens: &Lens, listed: &str) -> Heard {
         let event: Event = match serde_json::from_slice(line) {
             Ok(event) => event,
             Err(e) => return Heard::Lost(format!("garbage in a watch: {e}")),
@@ -70,8 +70,8 @@ impl Roster {
         match event.kind.as_str() {
             "BOOKMARK" => Heard::Alive,
             "ADDED" | "MODIFIED" | "DELETED" if not_after(&event.object, listed) => Heard::Alive,
-            "ADDED" | "MODIFIED" => self.put(&event.object, node),
-            "DELETED" => self.remove(&event.object, node),
+            "ADDED" | "MODIFIED" => self.put(&event.object, lens),
+            "DELETED" => self.remove(&event.object, lens),
             "ERROR" => {
                 let message = event.object.get("message").and_then(Value::as_str).unwrap_or("no reason given");
                 Heard::Lost(format!("the server ended the watch: {message}"))
@@ -80,10 +80,10 @@ impl Roster {
         }
     }
 
-    fn put(&mut self, object: &Value, node: &str) -> Heard {
-        match examine(object, node) {
+    fn put(&mut self, object: &Value, lens: &Lens) -> Heard {
+        match lens.examine(object) {
             Seen::Parent(parent) => {
-                let changed = self.pods.get(&parent.key) != Some(&parent);
+                let changed = !self.pods.get(&parent.key).is_some_and(|before| same(before, &parent));
                 self.pods.insert(parent.key.clone(), *parent);
                 if changed { Heard::Changed } else { Heard::Alive }
             }
@@ -92,8 +92,8 @@ impl Roster {
         }
     }
 
-    fn remove(&mut self, object: &Value, node: &str) -> Heard {
-        match examine(object, node) {
+    fn remove(&mut self, object: &Value, lens: &Lens) -> Heard {
+        match lens.examine(object) {
             Seen::Parent(parent) => self.forget(Some(&parent.key)),
             Seen::Other(key) | Seen::Unreadable(key, _) => self.forget(key.as_ref()),
         }
@@ -112,6 +112,17 @@ impl Roster {
         }
         self.complained.insert(why.clone()).then_some(why)
     }
+}
+
+/// Nothing that anyone decides by has changed; `resourceVersion` and most of the status change all the time.
+fn same(a: &Parent, b: &Parent) -> bool {
+    (&a.uid, &a.lineage, &a.standing, &a.digest) == (&b.uid, &b.lineage, &b.standing, &b.digest)
+        && a.object["spec"] == b.object["spec"]
+}
+
+/// The same for all of them.
+pub(super) fn all_same(a: &BTreeMap<PodKey, Parent>, b: &BTreeMap<PodKey, Parent>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((ka, a), (kb, b))| ka == kb && same(a, b))
 }
 
 /// A list may have overtaken a watch. Versions of one resource compare as numbers (KEP-5504); where they are none the
@@ -144,13 +155,17 @@ mod tests {
     fn listed(pods: &[Value]) -> Page {
         let mut page = Page::default();
         for pod in pods {
-            match examine(pod, "n1") {
+            match lens().examine(pod) {
                 Seen::Parent(parent) => page.parents.push(*parent),
                 Seen::Unreadable(key, why) => page.unreadable.push((key, why)),
                 Seen::Other(_) => {}
             }
         }
         page
+    }
+
+    fn lens() -> Lens {
+        Lens { node: "n1".to_owned(), keep_annotations: Vec::new() }
     }
 
     fn names(roster: &Roster) -> Vec<&str> {
@@ -161,27 +176,29 @@ mod tests {
     fn a_watch_that_a_list_has_overtaken_brings_nobody_back() {
         let mut roster = Roster::default();
         roster.replace([listed(&[])]);
-        assert_eq!(roster.hear(&line("ADDED", &pod("a", "8")), "n1", "10"), Heard::Alive);
+        assert_eq!(roster.hear(&line("ADDED", &pod("a", "8")), &lens(), "10"), Heard::Alive);
         assert_eq!(names(&roster), [""; 0]);
-        assert_eq!(roster.hear(&line("ADDED", &pod("a", "11")), "n1", "10"), Heard::Changed);
-        assert_eq!(roster.hear(&line("DELETED", &pod("a", "9")), "n1", "10"), Heard::Alive);
+        assert_eq!(roster.hear(&line("ADDED", &pod("a", "11")), &lens(), "10"), Heard::Changed);
+        assert_eq!(roster.hear(&line("DELETED", &pod("a", "9")), &lens(), "10"), Heard::Alive);
         assert_eq!(names(&roster), ["a"]);
     }
 
     #[test]
     fn versions_that_are_no_numbers_are_taken_as_they_come() {
         let mut roster = Roster::default();
-        assert_eq!(roster.hear(&line("ADDED", &pod("a", "opaque")), "n1", "10"), Heard::Changed);
-        assert_eq!(roster.hear(&line("DELETED", &pod("a", "8")), "n1", "opaque"), Heard::Changed);
+        assert_eq!(roster.hear(&line("ADDED", &pod("a", "opaque")), &lens(), "10"), Heard::Changed);
+        assert_eq!(roster.hear(&line("DELETED", &pod("a", "8")), &lens(), "opaque"), Heard::Changed);
     }
 
     #[test]
     fn the_same_again_is_a_sign_of_life_only() {
         let mut roster = Roster::default();
         roster.replace([listed(&[pod("a", "1")])]);
-        let mut again = roster.pods().values().next().unwrap().object.as_ref().clone();
-        again["metadata"]["resourceVersion"] = json!("1");
-        assert_eq!(roster.hear(&line("MODIFIED", &again), "n1", "0"), Heard::Alive);
+        let mut again = pod("a", "2");
+        again["status"]["hostIP"] = json!("10.0.0.1");
+        assert_eq!(roster.hear(&line("MODIFIED", &again), &lens(), "1"), Heard::Alive);
+        again["spec"]["containers"] = json!([{"name": "main"}]);
+        assert_eq!(roster.hear(&line("MODIFIED", &again), &lens(), "1"), Heard::Changed);
     }
 
     #[test]
@@ -190,10 +207,10 @@ mod tests {
         roster.replace([listed(&[pod("a", "1"), pod("b", "1")])]);
         let mut broken = pod("a", "2");
         broken["metadata"]["uid"] = json!(7);
-        assert!(matches!(roster.hear(&line("MODIFIED", &broken), "n1", "1"), Heard::Complaint(_)));
-        assert_eq!(roster.hear(&line("MODIFIED", &broken), "n1", "1"), Heard::Alive);
+        assert!(matches!(roster.hear(&line("MODIFIED", &broken), &lens(), "1"), Heard::Complaint(_)));
+        assert_eq!(roster.hear(&line("MODIFIED", &broken), &lens(), "1"), Heard::Alive);
         assert_eq!(roster.replace([listed(&[broken.clone()])]), [""; 0], "said before");
         assert_eq!(names(&roster), ["a"], "b is gone, a is there");
-        assert_eq!(roster.hear(&line("DELETED", &broken), "n1", "1"), Heard::Changed);
+        assert_eq!(roster.hear(&line("DELETED", &broken), &lens(), "1"), Heard::Changed);
     }
 }

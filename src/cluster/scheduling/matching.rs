@@ -106,12 +106,12 @@ mod tests {
         })
     }
 
-    fn with_spec(spec: Value) -> Value {
+    fn with_spec(spec: &Value) -> Value {
         json!({"spec": {"template": {"spec": spec}}})
     }
 
-    fn with_terms(terms: Value) -> Value {
-        with_spec(json!({"affinity": {"nodeAffinity": {
+    fn with_terms(terms: &Value) -> Value {
+        with_spec(&json!({"affinity": {"nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}}))
     }
 
@@ -141,7 +141,7 @@ mod tests {
     #[case::operator_of_tomorrow("role", "Like", json!(["c*"]), true)]
     fn label_requirements(#[case] key: &str, #[case] operator: &str, #[case] values: Value, #[case] fits: bool) {
         let expression = json!({"key": key, "operator": operator, "values": values});
-        assert_eq!(stays(&with_terms(json!([{"matchExpressions": [expression]}])), &node()), fits);
+        assert_eq!(stays(&with_terms(&json!([{"matchExpressions": [expression]}])), &node()), fits);
     }
 
     #[rstest]
@@ -156,7 +156,7 @@ mod tests {
     #[case::field_and_label(json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}],
                                     "matchExpressions": [{"key": "none", "operator": "Exists"}]}]), false)]
     fn affinity_terms(#[case] terms: Value, #[case] fits: bool) {
-        assert_eq!(stays(&with_terms(terms), &node()), fits);
+        assert_eq!(stays(&with_terms(&terms), &node()), fits);
     }
 
     #[rstest]
@@ -168,7 +168,7 @@ mod tests {
     #[case::other_node(json!({"nodeName": "n2"}), false)]
     #[case::affinity_that_only_prefers(json!({"affinity": {"nodeAffinity": {}}}), true)]
     fn selectors(#[case] spec: Value, #[case] fits: bool) {
-        assert_eq!(stays(&with_spec(spec), &node()), fits);
+        assert_eq!(stays(&with_spec(&spec), &node()), fits);
     }
 
     #[rstest]
@@ -188,6 +188,6 @@ mod tests {
     fn taints(#[case] taint: Value, #[case] tolerations: Value, #[case] fits: bool) {
         let mut node = node();
         node["spec"]["taints"] = json!([taint]);
-        assert_eq!(stays(&with_spec(json!({"tolerations": tolerations})), &node), fits);
+        assert_eq!(stays(&with_spec(&json!({"tolerations": tolerations})), &node), fits);
     }
 }

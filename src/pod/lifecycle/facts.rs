@@ -124,6 +124,15 @@ impl<'a> Pass<'a> {
         Some(is_alive(&static_sandboxes(node, &key.twin(&self.snapshot.node_name))))
     }
 
+    /// Every main container of the twin is running.
+    pub fn twin_runs(&self, key: &PodKey) -> bool {
+        let Some(node) = self.snapshot.runtime.seen() else { return false };
+        let sandboxes = static_sandboxes(node, &key.twin(&self.snapshot.node_name));
+        let names = self.main_names(key);
+        let newest = ready_sandbox(&sandboxes).map(|s| main_containers(s, &names)).unwrap_or_default();
+        newest.len() == names.len() && newest.iter().all(|c| c.state == ContainerState::Running)
+    }
+
     /// Containers of this parent, all of them.
     pub fn containers(&self, key: &PodKey) -> BTreeSet<ContainerId> {
         self.sandboxes(key).iter().flat_map(|s| &s.containers).map(|c| c.id.clone()).collect()

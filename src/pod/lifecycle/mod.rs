@@ -63,6 +63,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
             plan.ask_api = true;
         } else {
             carry(&mut pass, &mut plan, &key, &facts, matched.then, claimant);
+            remove_dead_sandboxes(&pass, &mut plan, &key, &facts);
         }
     }
     forget_the_absent(&mut pass);
@@ -155,15 +156,7 @@ fn carry(
         Verdict::Stay | Verdict::Report => {}
         Verdict::Upkeep => upkeep(pass, plan, key, facts),
         Verdict::Capture => capture(pass, plan, key),
-        Verdict::Activate => {
-            activate(pass, plan, key);
-            if facts.kubelet == awareness::Kubelet::Blind {
-                let dead = pass.sandboxes(key).iter().filter(|s| !s.ready).map(|s| s.id.clone()).collect::<Vec<_>>();
-                if !dead.is_empty() {
-                    plan.then.push(Step::RemoveSandboxes { pod: key.clone(), sandboxes: dead });
-                }
-            }
-        }
+        Verdict::Activate => activate(pass, plan, key),
         Verdict::StopParentAndActivate => {
             let sandboxes = pass.sandboxes(key).iter().map(|s| s.id.clone()).collect();
             plan.first.push(Step::RemoveSandboxes { pod: key.clone(), sandboxes });
@@ -219,6 +212,19 @@ fn carry(
     }
     if facts.phase == Phase::Retiring && verdict != Verdict::Remove {
         note_successor(pass, plan, key);
+    }
+}
+
+/// What a power cut left of the parent counts towards the kubelet's back-off once the API is back (measured: 13 s, and
+/// none without it), so it goes while the kubelet is blind; after the twin runs, not while people wait for that.
+fn remove_dead_sandboxes(pass: &Pass, plan: &mut Plan, key: &PodKey, facts: &Facts) {
+    let blind = facts.kubelet == awareness::Kubelet::Blind && facts.view == View::Unavailable;
+    if facts.phase != Phase::Active || facts.held || !blind || !pass.twin_runs(key) {
+        return;
+    }
+    let dead: Vec<_> = pass.sandboxes(key).iter().filter(|s| !s.ready).map(|s| s.id.clone()).collect();
+    if !dead.is_empty() {
+        plan.then.push(Step::RemoveSandboxes { pod: key.clone(), sandboxes: dead });
     }
 }
 

@@ -7,7 +7,7 @@ use super::copies::Copy;
 use super::names;
 use super::{Store, StoreError};
 use crate::disk::atomic::Written;
-use crate::disk::files::{FileError, Kind, list_or_none, remove_tree};
+use crate::disk::files::{FileError, Kind, list_or_none};
 use crate::disk::volume_dir::{self, Volume, VolumeFile};
 use crate::pod::checkpoint::{AssetVolume, Tree};
 use crate::pod::key::{PodKey, check_name};
@@ -62,7 +62,7 @@ impl Store {
             for volume in list_or_none(&*self.files, &pod)? {
                 let dir = format!("{pod}/{volume}");
                 if !named.contains(&dir) {
-                    remove_tree(&*self.files, &dir)?;
+                    volume_dir::remove(&*self.files, &dir)?;
                 }
             }
             self.prune(tree, key)?;
@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Names of the directories in one, but not of links to some elsewhere.
-    fn subdirs(&self, dir: &str) -> Result<Vec<String>, FileError> {
+    pub(super) fn subdirs(&self, dir: &str) -> Result<Vec<String>, FileError> {
         let mut names = list_or_none(&*self.files, dir)?;
         let mut failed = None;
         names.retain(|name| match self.files.stat(&format!("{dir}/{name}")) {

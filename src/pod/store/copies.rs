@@ -6,7 +6,7 @@ use super::manifest::{self, Content, Manifest};
 use super::names::{self, ManifestFile, Place};
 use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic;
-use crate::disk::files::FileError;
+use crate::disk::files::{FileError, is_bad_block};
 use crate::disk::volume_dir;
 use crate::pod::key::PodKey;
 
@@ -105,7 +105,7 @@ impl Store {
     /// Reads one copy. Only what says something of this file counts against it; a failure of this process is an error.
     pub(super) fn copy(&self, place: Place, key: &PodKey) -> Result<Copy, StoreError> {
         let file = ManifestFile::Ours { key: key.clone(), previous: place == Place::Previous };
-        let bytes = match self.files.read(&place.path(key), manifest::LIMIT) {
+        let bytes = match twice(|| self.files.read(&place.path(key), manifest::LIMIT)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Copy::Absent),
             Err(error) if is_of_the_file(&error) => return Ok(Copy::Damaged(error.to_string())),
@@ -127,7 +127,7 @@ impl Store {
     /// What a manifest names and the disk does not hold.
     pub(super) fn missing(&self, manifest: &Manifest) -> Result<Option<String>, StoreError> {
         for dir in &manifest.assets {
-            match volume_dir::data(&*self.files, dir) {
+            match twice(|| volume_dir::data(&*self.files, dir)) {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     return Ok(Some(format!("{} is missing or half-written", self.files.locate(dir).display())));
@@ -139,7 +139,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Makes the way free for a file of ours: what cannot be used is put aside under a new name, never deleted.
+    /// Lets a file of ours replace what is there: what cannot be used is kept under a second name, never lost.
     pub(super) fn make_way(&self, place: Place, key: &PodKey) -> Result<(), StoreError> {
         let path = place.path(key);
         match self.copy(place, key)? {
@@ -147,13 +147,15 @@ impl Store {
             Copy::Foreign => return Err(StoreError::Foreign { path: self.files.locate(&path) }),
             Copy::OtherFormat(_) | Copy::Damaged(_) => {}
         }
+        let Some(inode) = self.files.stat(&path)?.map(|stat| stat.inode) else { return Ok(()) };
         for n in 0..KEPT_AT_MOST {
             let kept = names::kept(key, n);
-            if self.files.stat(&kept)?.is_none() {
-                atomic::link(&*self.files, &path, &kept, manifest::LIMIT, MANIFEST_MODE)?;
-                self.files.sync_dir(names::INACTIVE)?;
-                return Ok(self.files.remove_file(&path)?);
+            match self.files.stat(&kept)? {
+                Some(stat) if stat.inode != inode => continue,
+                Some(_) => {}
+                None => atomic::link(&*self.files, &path, &kept, manifest::LIMIT, MANIFEST_MODE)?,
             }
+            return Ok(self.files.sync_dir(names::INACTIVE)?);
         }
         Err(self.unusable(place, key, "cannot be used, and too many of its kind are kept already (*.yaml.kept*)"))
     }
@@ -161,6 +163,14 @@ impl Store {
 
 /// Files put aside for one pod before an operator must look.
 const KEPT_AT_MOST: u32 = 8;
+
+/// A block that is bad is bad twice: a passing fault of the disk must not make a good copy count as damaged.
+fn twice<T>(read: impl Fn() -> Result<T, FileError>) -> Result<T, FileError> {
+    match read() {
+        Err(error) if is_bad_block(&error) => read(),
+        other => other,
+    }
+}
 
 /// Whether an error tells of this very file (too large, a link, no file, a bad block), not of the process or the system.
 fn is_of_the_file(error: &FileError) -> bool {

@@ -180,7 +180,7 @@ pub(super) fn parse(key: &PodKey, value: Value) -> Result<Manifest, String> {
     let captured_at = annotation_of(&value, annotation::CAPTURED_AT).and_then(time_of).unwrap_or(0);
     // A retirement with an unreadable time is one all the same.
     let retired = annotation_of(&value, annotation::RETIRED).map(|text| time_of(text).unwrap_or(captured_at));
-    Ok(Manifest { uid, lineage, captured_at, retired, assets, degraded, max_offline, value })
+    Ok(Manifest { value, uid, lineage, captured_at, retired, assets, degraded, max_offline })
 }
 
 /// `<tree>/<ns>/<pod>/<name>` of this very pod.

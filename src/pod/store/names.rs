@@ -15,6 +15,7 @@ pub(super) const CLUSTER: &str = "checkpoint-cluster";
 const SUFFIX: &str = ".yaml";
 const PREVIOUS_SUFFIX: &str = ".yaml.prev";
 const KEPT_SUFFIX: &str = ".yaml.kept";
+const LEGACY_SUFFIX: &str = ".json";
 const HOLD_SUFFIX: &str = ".hold";
 
 /// Where a copy of a checkpoint can be.
@@ -55,7 +56,7 @@ impl ManifestFile {
         if name.starts_with('.') {
             return None;
         }
-        if name.ends_with(".json") {
+        if name.strip_suffix(LEGACY_SUFFIX).is_some() {
             return Some(Self::Legacy { name: name.to_owned() });
         }
         let (stem, previous) = match name.strip_suffix(PREVIOUS_SUFFIX) {
@@ -94,5 +95,5 @@ pub(super) fn is_kept(name: &str) -> bool {
 
 /// The original program's name of a pod's manifest, in either directory.
 pub(super) fn legacy(dir: &str, key: &PodKey) -> String {
-    format!("{dir}/{}-{}.json", key.namespace(), key.name())
+    format!("{dir}/{}-{}{LEGACY_SUFFIX}", key.namespace(), key.name())
 }

@@ -7,18 +7,21 @@ use crate::pod::key::PodKey;
 
 impl Store {
     /// Removes a pod's manifests of ours; its assets stay. First the active one; then the previous one, so that it can
-    /// never stand in for the newest; then that. What is not ours or cannot be read stays.
+    /// never stand in for the newest; then that. What is not ours stays; what cannot be read too, and is an error.
     pub fn remove_manifests(&self, key: &PodKey) -> Result<(), StoreError> {
         let _writing = self.writing();
+        let mut left = Ok(());
         for (place, dir) in
             [(Place::Active, names::MANIFESTS), (Place::Previous, names::INACTIVE), (Place::Inactive, names::INACTIVE)]
         {
-            if let Copy::Ours(..) = self.copy(place, key)? {
-                self.remove_if_there(&place.path(key))?;
+            match self.copy(place, key)? {
+                Copy::Ours(..) => self.remove_if_there(&place.path(key))?,
+                Copy::Absent | Copy::Foreign => {}
+                Copy::OtherFormat(why) | Copy::Damaged(why) => left = Err(self.unusable(place, key, &why)),
             }
             self.files.sync_dir(dir)?;
         }
-        Ok(())
+        left
     }
 
     /// Removes the original program's manifests of a pod, the active one first.

@@ -35,6 +35,8 @@ impl Store {
                 self.make_way(Place::Previous, key)?;
                 let (from, to) = (Place::Inactive.path(key), Place::Previous.path(key));
                 atomic::link(&*self.files, &from, &to, manifest::LIMIT, MANIFEST_MODE)?;
+                // Else the new one might survive a power cut and the previous one not.
+                self.files.sync_dir(names::INACTIVE)?;
                 Written::Changed
             }
             _ => Written::Changed,

@@ -3,8 +3,9 @@
 use super::names;
 use super::{Store, StoreError};
 use crate::disk::atomic::TEMPORARY_PREFIX;
-use crate::disk::files::{list_or_none, parent};
+use crate::disk::files::list_or_none;
 use crate::disk::volume_dir;
+use crate::pod::checkpoint::Tree;
 
 impl Store {
     /// Removes our temporaries and half-made volumes. The node lock must be held: another process's work in progress
@@ -29,16 +30,18 @@ impl Store {
     /// path of the first activation: after a power cut there is nothing to make durable.
     pub fn settle(&self) -> Result<(), StoreError> {
         let _writing = self.writing();
-        for dir in [names::INACTIVE, names::MANIFESTS] {
+        for dir in ["", names::INACTIVE, names::MANIFESTS] {
             self.files.sync_dir(dir)?;
         }
-        for dir in self.asset_dirs()?.values().flatten() {
-            let mut at = dir.as_str();
-            while !at.is_empty() {
-                self.files.sync_dir(at)?;
-                at = parent(at);
-            }
+        // Tree, namespace, pod, volume: what is deeper was durable before `..data` led there.
+        Tree::ALL.iter().try_for_each(|tree| self.settle_dir(tree.dir(), 3))
+    }
+
+    fn settle_dir(&self, dir: &str, deeper: u32) -> Result<(), StoreError> {
+        self.files.sync_dir(dir)?;
+        if deeper == 0 {
+            return Ok(());
         }
-        Ok(self.files.sync_dir("")?)
+        self.subdirs(dir)?.iter().try_for_each(|name| self.settle_dir(&format!("{dir}/{name}"), deeper - 1))
     }
 }

@@ -62,9 +62,9 @@ fn block(out: &mut String, value: &Value, depth: usize) {
 
 fn entry(out: &mut String, key: &str, value: &Value, depth: usize) {
     if is_plain(key) {
-        out.push_str(key)
+        out.push_str(key);
     } else {
-        quote(out, key)
+        quote(out, key);
     }
     out.push(':');
     match value {

@@ -37,7 +37,8 @@ async fn run(first: TcpListener, address: SocketAddr, state: State, listening: w
                     let service = TowerToHyperService::new(routes::router(state.clone()));
                     connections.spawn(async move {
                         // A client that hangs up is part of the play.
-                        let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                        let http = Builder::new(TokioExecutor::new());
+                        let _ = http.serve_connection(TokioIo::new(stream), service).await;
                     });
                     while connections.try_join_next().is_some() {}
                 }
