@@ -2,7 +2,7 @@
 
 import json
 
-from cluster import wait_until
+from cluster import Failed, wait_until
 
 from .. import applications
 from ..observe import copies
@@ -15,7 +15,7 @@ def run(world):
     world.install()
     world.wait_captured("saved")
     world.api.wait_ready("kube-system", "app=refused")
-    wait_until("a report of the pod that cannot be saved", lambda: world.pod_status("refused")["reasons"], limit=60)
+    wait_until("the reason why a pod cannot be saved", lambda: why_not(world), limit=60)
 
     world.control_plane.stop()
     # With its twin's manifest taken away and its containers killed the agent is really gone; the kubelet must not bring it back.
@@ -32,7 +32,7 @@ def run(world):
     assert document["leader"] is False, document["leader"]
     saved, refused = world.pod_status("saved"), world.pod_status("refused")
     assert saved["restorable"] and saved["phase"] == "standby" and saved["image_present"], saved
-    assert not refused["restorable"] and any("inline-secret-env" in reason for reason in refused["reasons"]), refused
+    assert not refused["restorable"] and why_not(world), refused
     secrets = json.dumps(document)
     assert "a private key" not in secrets, "a Secret in status"
 
@@ -40,6 +40,14 @@ def run(world):
     assert "saved" in table and "refused" in table, table
     world.note("status with API server and agent away:\n" + "\n".join(f"      {line}" for line in table.splitlines()))
     node.run("sh", "-c", f"{world.binary} status --check; test $? = 3")
+
+
+def why_not(world):
+    """True once status says what to do about the pod that cannot be saved."""
+    reasons = world.pod_status("refused")["reasons"]
+    if not any("inline-secret-env" in reason for reason in reasons):
+        raise Failed(f"reasons: {reasons}")
+    return True
 
 
 def secret_env():
