@@ -22,17 +22,23 @@ use super::kubelet::{FakeKubelet, Settings};
 use super::machine::Shared;
 use super::pods::{NAMESPACE, NODE, PodSpec};
 
-/// Real delays divided by this.
+/// The kubelet's delays are the real ones divided by this.
 pub const FASTER: u32 = 20;
 /// Everything that is waited for happens sooner than this, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The agent's delays, [`FASTER`]; but questions to the API keep enough time for a busy machine.
+/// The agent's delays, shortened still more; but questions to the API keep enough time for a busy machine.
 pub fn timings() -> Timings {
     let second = Duration::from_secs(1);
-    let (activation_delay, grace) = (second * 2, second * 3 / 2);
-    Timings { fresh: second / 2, api_limit: second, activation_delay, grace, ..Timings::default().shortened(FASTER) }
+    let (activation_delay, grace) = (second * 2, second * 6 / 5);
+    Timings {
+        fresh: second / 2,
+        api_limit: second,
+        activation_delay,
+        grace,
+        ..Timings::default().shortened(2 * FASTER)
+    }
 }
 
 /// Everything.
@@ -172,6 +178,12 @@ impl Site {
         let trees = ["checkpoint-secrets", "checkpoint-configmaps", "checkpoint-volumes"];
         let assets = trees.iter().any(|tree| self.etc(&format!("{tree}/{NAMESPACE}/{name}")).exists());
         !self.is_saved(name) && !self.is_active(name) && !assets
+    }
+
+    /// The runtime lists nothing more of the API's pod, dead sandboxes neither.
+    pub fn is_forgotten(&self, name: &str) -> bool {
+        let machine = self.kubelet.machine().lock();
+        !machine.sandboxes.iter().any(|s| !s.is_static() && s.pod() == format!("{NAMESPACE}/{name}"))
     }
 
     /// What the agent last said of itself.
