@@ -73,6 +73,7 @@ impl Site {
 
     /// The same, with other delays of the agent.
     pub async fn with(change: impl FnOnce(&mut Timings)) -> io::Result<Self> {
+        log_if_asked();
         let dir = tempfile::tempdir()?;
         let root = dir.path();
         let api = FakeApi::start().await;
@@ -233,6 +234,14 @@ impl Site {
         assert!(unexpected.is_empty(), "unexpected calls: {unexpected:#?}");
         let refused = self.kubelet.refused();
         assert!(refused.is_empty(), "the kubelet refuses manifests: {refused:#?}");
+    }
+}
+
+/// With `AGENT_LOG` set, every agent of this process logs to stderr.
+fn log_if_asked() {
+    if std::env::var_os("AGENT_LOG").is_some() {
+        // Every test of the process asks for it; the first one gets it.
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(io::stderr).try_init();
     }
 }
 
