@@ -126,7 +126,7 @@ async fn when_its_daemonset_is_deleted_everything_of_it_goes_itself_last_and_app
     .await;
     site.until("its twin has ended", |s| !s.twin_runs(FIRST)).await;
     assert!(site.parent_runs("web") && site.parent_runs("other"));
-    assert!(!site.etc("checkpoint-cluster").exists());
+    assert!(!site.etc("checkpoint-cluster").exists(), "nor what says whose they were");
     site.assert_no_unexpected();
 }
 
