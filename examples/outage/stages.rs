@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::api::Mode;
 use crate::support::pods::{NAMESPACE, pod};
 use crate::support::site::{FASTER, Site};
-use crate::teller::{Teller, shown};
+use crate::teller::{Teller, disk, manifests, observed, say, shown};
 
 /// Pods that can be saved.
 const SAVED: [&str; 3] = ["gateway", "control", "telemetry"];
@@ -40,25 +40,25 @@ async fn save(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
         .add(pod("control").config_map("settings"))
         .add(pod("telemetry").projected("gateway-tls", "settings"))
         .add(pod("history").claim("history-data"));
-    teller.say("gateway    hostNetwork, port 8443, Secret gateway-tls");
-    teller.say("control    ConfigMap settings");
-    teller.say("telemetry  one projected volume of both and its own name");
-    teller.say("history    a PersistentVolumeClaim");
+    say("gateway    hostNetwork, port 8443, Secret gateway-tls");
+    say("control    ConfigMap settings");
+    say("telemetry  one projected volume of both and its own name");
+    say("history    a PersistentVolumeClaim");
     site.start_agent();
     teller.see(site, "three are saved", |s| SAVED.iter().all(|name| s.is_saved(name))).await?;
     teller
         .see(site, "the fourth cannot be, which is said while there is time:", |s| !why_not(s, "history").is_empty())
         .await?;
     for reason in why_not(site, "history") {
-        teller.say(&format!("    history: {reason}"));
+        say(&format!("    history: {reason}"));
     }
     let key = site.etc(&format!("checkpoint-secrets/{NAMESPACE}/gateway/gateway-tls/tls.key"));
     let saved = std::fs::read(&key).map_err(|why| format!("cannot read {}: {why}", key.display()))?;
     if saved != PASSWORD.as_bytes() {
         return Err("the saved Secret is not what the API server has".to_owned());
     }
-    teller.observed("the saved Secret is the API server's, byte for byte");
-    teller.disk(site);
+    observed("the saved Secret is the API server's, byte for byte");
+    disk(site);
     Ok(())
 }
 
@@ -81,13 +81,13 @@ fn cut_the_power(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
     if SAVED.iter().any(|name| site.parent_runs(name)) {
         return Err("a pod outlived the power cut".to_owned());
     }
-    teller.observed("nothing runs; on disk, nothing has changed");
+    observed("nothing runs; on disk, nothing has changed");
     Ok(())
 }
 
 async fn come_back_alone(teller: &mut Teller, site: &mut Site) -> Result<Duration, String> {
     teller.stage("Power is back, the API server is not");
-    teller.say("(a node's kubelet starts the agent from the agent's own checkpoint; here it is started by hand)");
+    say("(a node's kubelet starts the agent from the agent's own checkpoint; here it is started by hand)");
     site.power_on().map_err(|why| why.to_string())?;
     site.start_agent();
     for name in SAVED {
@@ -97,8 +97,8 @@ async fn come_back_alone(teller: &mut Teller, site: &mut Site) -> Result<Duratio
     if site.twin_runs("history") {
         return Err("history runs, which was never saved".to_owned());
     }
-    teller.observed("history does not run, as was said");
-    teller.manifests(site);
+    observed("history does not run, as was said");
+    manifests(site);
     Ok(took)
 }
 
@@ -113,7 +113,7 @@ async fn give_back(teller: &mut Teller, site: &Site) -> Result<Duration, String>
     if !site.runtime.calls().removed.iter().any(|pod| *pod == format!("{NAMESPACE}/gateway")) {
         return Err("nobody spared gateway its back-off".to_owned());
     }
-    teller.observed("gateway had died on the port that its twin held; the agent spared it the kubelet's back-off");
+    observed("gateway had died on the port that its twin held; the agent spared it the kubelet's back-off");
     let aside = |s: &Site| SAVED.iter().all(|name| s.is_saved(name) && !s.is_active(name));
     teller.see(site, "the checkpoints are kept aside for the next time", aside).await?;
     let standby = |s: &Site| {
@@ -122,7 +122,7 @@ async fn give_back(teller: &mut Teller, site: &Site) -> Result<Duration, String>
         SAVED.iter().all(|name| phase(name))
     };
     teller.see(site, "the agent reports all three on standby", standby).await?;
-    teller.manifests(site);
+    manifests(site);
     Ok(took)
 }
 
@@ -132,6 +132,6 @@ async fn remove(teller: &mut Teller, site: &Site) -> Result<(), String> {
     teller.see(site, "after the grace period nothing of it is left", |s| s.is_removed("control")).await?;
     let kept = |s: &Site| s.is_saved("gateway") && s.is_saved("telemetry");
     teller.see(site, "the others' checkpoints stay", kept).await?;
-    teller.disk(site);
+    disk(site);
     Ok(())
 }

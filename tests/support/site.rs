@@ -150,13 +150,12 @@ impl Site {
     /// A container of the API's pod runs.
     pub fn parent_runs(&self, name: &str) -> bool {
         let machine = self.kubelet.machine().lock();
-        let runs = machine.ready(&format!("{NAMESPACE}/{name}")).any(|s| !s.is_static() && s.runs("main"));
-        runs
+        machine.sandboxes.iter().any(|s| s.ready && s.pod() == of_namespace(name) && !s.is_static() && s.runs("main"))
     }
 
     /// The agent in this pod of the API is Ready: it leads.
     pub fn agent_leads(&self, name: &str) -> bool {
-        self.agents.was_ready(&format!("{NAMESPACE}/{name}"))
+        self.agents.was_ready(&of_namespace(name))
     }
 
     /// A container of the checkpoint runs.
@@ -184,7 +183,7 @@ impl Site {
     /// The runtime lists nothing more of the API's pod, dead sandboxes neither.
     pub fn is_forgotten(&self, name: &str) -> bool {
         let machine = self.kubelet.machine().lock();
-        !machine.sandboxes.iter().any(|s| !s.is_static() && s.pod() == format!("{NAMESPACE}/{name}"))
+        !machine.sandboxes.iter().any(|s| !s.is_static() && s.pod() == of_namespace(name))
     }
 
     /// What the agent last said of itself.
@@ -235,6 +234,10 @@ impl Site {
         let refused = self.kubelet.refused();
         assert!(refused.is_empty(), "the kubelet refuses manifests: {refused:#?}");
     }
+}
+
+fn of_namespace(name: &str) -> String {
+    format!("{NAMESPACE}/{name}")
 }
 
 /// With `AGENT_LOG` set, every agent of this process logs to stderr.

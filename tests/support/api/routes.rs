@@ -56,9 +56,12 @@ fn dispatch(state: &State, call: &Call) -> Response {
     match (call.method.as_str(), parts.as_slice()) {
         ("GET", ["api", "v1", "pods"]) => pods(state, call, None),
         ("GET", ["api", "v1", "namespaces", ns, "pods"]) => pods(state, call, Some(ns)),
-        ("GET", ["api", "v1", "namespaces" | "nodes", _])
-        | ("GET", ["api", "v1", "namespaces", _, "secrets" | "configmaps" | "pods", _])
-        | ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets", _]) => object(&state.world(), &call.path),
+        (
+            "GET",
+            ["api", "v1", "namespaces" | "nodes", _]
+            | ["api", "v1", "namespaces", _, "secrets" | "configmaps" | "pods", _]
+            | ["apis", "apps", "v1", "namespaces", _, "daemonsets", _],
+        ) => object(&state.world(), &call.path),
         ("POST", ["api", "v1", "namespaces", ns, "serviceaccounts", account, "token"]) => {
             token(&state.world(), ns, account, &call.body)
         }
