@@ -9,6 +9,7 @@ use crate::clock;
 use crate::cluster::client::ApiClient;
 use crate::http::View;
 use crate::pod::apply::Outcome;
+use crate::pod::key::PodKey;
 use crate::pod::moment::{Moment, Reading};
 use crate::pod::plan::Decision;
 use crate::pod::reconciler::Audience;
@@ -66,12 +67,16 @@ impl Audience for Telling {
         });
     }
 
-    fn moved(&mut self, pod: &PodReport, from: Option<Phase>) {
+    fn moved(&mut self, pod: &PodReport, from: Option<Phase>, evidence: &str) {
         if let Some(from) = from {
             self.metrics.transition(from, pod.phase);
         }
         let pod_name = format!("{}/{}", pod.namespace, pod.name);
-        tracing::info!(pod = %pod_name, from = ?from, to = ?pod.phase, restorable = pod.restorable, evidence = %pod.decision);
+        tracing::info!(pod = %pod_name, from = ?from, to = ?pod.phase, restorable = pod.restorable, evidence = %evidence);
+    }
+
+    fn dropped(&mut self, key: &PodKey, evidence: &str) {
+        tracing::info!(pod = %key, evidence = %evidence, "nothing of it is kept any more");
     }
 }
 

@@ -15,12 +15,12 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::agents::{AgentPods, RunningAgent};
+use super::agents::{AGENT, AgentPods, RunningAgent};
 use super::api::{FakeApi, Mode};
 use super::cri::FakeRuntime;
 use super::kubelet::{FakeKubelet, Settings};
 use super::machine::Shared;
-use super::pods::{NAMESPACE, NODE, PodSpec};
+use super::pods::{NAMESPACE, NODE, PodSpec, agent_pod};
 
 /// The kubelet's delays are the real ones divided by this.
 pub const FASTER: u32 = 20;
@@ -106,7 +106,13 @@ impl Site {
         self
     }
 
-    /// The agent's process starts.
+    /// The agent is installed as a DaemonSet, whose pod on this node is this one.
+    pub fn install_agent(&self, name: &str) -> &Self {
+        self.api.add_node(NODE, &json!({})).add_daemonset(NAMESPACE, AGENT, &json!({}));
+        self.add(agent_pod(name))
+    }
+
+    /// The agent's process starts, in no pod.
     pub fn start_agent(&mut self) -> &mut Self {
         self.kill_agent();
         self.agent = Some(RunningAgent::start(self.config.clone()));
