@@ -11,6 +11,7 @@ async fn offline_twin(pod: crate::support::pods::PodSpec, name: &str) -> Site {
     site.api.go(Mode::Down).await;
     site.reboot().unwrap();
     site.until("the twin runs", |s| s.twin_runs(name)).await;
+    site.until("the parent's dead sandbox is removed", |s| s.is_forgotten(name)).await;
     site
 }
 
