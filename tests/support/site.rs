@@ -73,6 +73,11 @@ impl Site {
 
     /// The same, with other delays of the agent.
     pub async fn with(change: impl FnOnce(&mut Timings)) -> io::Result<Self> {
+        Self::with_kubelet(FASTER, change).await
+    }
+
+    /// The same, with a kubelet that takes this fraction of a real one's time.
+    pub async fn with_kubelet(faster: u32, change: impl FnOnce(&mut Timings)) -> io::Result<Self> {
         log_if_asked();
         let dir = tempfile::tempdir()?;
         let root = dir.path();
@@ -80,7 +85,7 @@ impl Site {
         let machine = Shared::default();
         make_run(root)?;
         let runtime = FakeRuntime::start(root, machine.clone())?;
-        let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, FASTER), machine)?);
+        let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, faster), machine)?);
         kubelet.power_on()?;
         std::fs::write(root.join("kubelet.conf"), kubeconfig(&api.url()))?;
         let mut config = config(root, &kubelet);
