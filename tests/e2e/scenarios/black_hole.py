@@ -5,4 +5,4 @@ from .. import outage
 
 def run(world):
     network = world.cluster.network
-    outage.run(world, cut=lambda: network.black_hole(1), mend=lambda: network.restore(1), slack=2.5)
+    outage.run(world, cut=lambda: network.black_hole(1), mend=lambda: network.restore(1), slack=2.5, waits=2)
