@@ -17,6 +17,8 @@ from .process import Failed, run
 CONTROL_PLANE = "10.99.0.100"
 API_PORT, REGISTRY_PORT = 6443, 5000
 SERVICE_IP = "10.96.0.1"
+# States of a bridge port; the node sees a carrier in both.
+_DISABLED, _FORWARDING = 0, 3
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,9 +61,6 @@ class Network:
         ip(node, "addr", "add", f"{node_address(number)}/24", "dev", "eth0")
         ip(node, "link", "set", "eth0", "up")
         ip(node, "route", "add", "default", "via", CONTROL_PLANE)
-        # Known for good, so that a cut cable is silence and not "no route to host" from a failed ARP.
-        lan = json.loads(run(["ip", "-n", cp, "-j", "link", "show", "lan"]))[0]["address"]
-        ip(node, "neigh", "replace", CONTROL_PLANE, "lladdr", lan, "dev", "eth0", "nud", "permanent")
         run(["ip", "netns", "exec", node, "sysctl", "-qw", "net.ipv4.ip_forward=1"])
         # The Service IP of the API server; there is no kube-proxy.
         for chain in ("OUTPUT", "PREROUTING"):
@@ -69,9 +68,19 @@ class Network:
                  "-j", "DNAT", "--to", f"{CONTROL_PLANE}:{API_PORT}"])
 
     def black_hole(self, number):
-        """Swallows every packet of a node silently, as a firewall or a dead router does."""
-        # 0: the bridge port is disabled; the node still sees a carrier.
-        run(["ip", "netns", "exec", self.control_plane, "bridge", "link", "set", "dev", f"n{number}", "state", "0"])
+        """Swallows every packet of a node silently, as a firewall or a dead line behind a router does: everything times out."""
+        lan = json.loads(run(["ip", "-n", self.control_plane, "-j", "link", "show", "lan"]))[0]["address"]
+        # Known for good: else the kernel would find that nobody answers ARP.
+        ip(self.node(number), "neigh", "replace", CONTROL_PLANE, "lladdr", lan, "dev", "eth0", "nud", "permanent")
+        self._port(number, _DISABLED)
+
+    def cut(self, number):
+        """Cuts the cable behind the node's switch: nobody answers ARP, and the kernel says "no route to host" after 3 s."""
+        ip(self.node(number), "neigh", "flush", "dev", "eth0")
+        self._port(number, _DISABLED)
+
+    def _port(self, number, state):
+        run(["ip", "netns", "exec", self.control_plane, "bridge", "link", "set", "dev", f"n{number}", "state", state])
 
     def unplug(self, number):
         """Takes the carrier away from a node."""
@@ -79,7 +88,8 @@ class Network:
 
     def restore(self, number):
         ip(self.control_plane, "link", "set", f"n{number}", "up")
-        run(["ip", "netns", "exec", self.control_plane, "bridge", "link", "set", "dev", f"n{number}", "state", "3"])
+        run(["ip", "-n", self.node(number), "neigh", "del", CONTROL_PLANE, "dev", "eth0"], check=False)
+        self._port(number, _FORWARDING)
 
     def forget_pods(self, number):
         """Removes what the CNI plugins left in a node's namespace, which a real power cut takes too."""

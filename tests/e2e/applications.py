@@ -74,9 +74,12 @@ def config(name, **data):
 
 
 def by_hand(name, port=None):
-    """A static pod as an operator writes it, to measure against: with a directory of the host, as every twin has."""
-    directory = {"name": "etc", "hostPath": {"path": "/etc/kubernetes", "type": "Directory"}}
-    pod = alone(name, template(name, container(port, mounts=["etc"]), [directory], host_network=True))
+    """A static pod as an operator writes it, to measure against.
+
+    With a volume of the host, as nearly every static pod has: without an API server the kubelet starts those later than others.
+    """
+    volume = {"name": "host", "hostPath": {"path": "/var/lib/e2e"}}
+    pod = alone(name, template(name, container(port, ["host"]), [volume], True))
     del pod["metadata"]["annotations"]
     return pod
 

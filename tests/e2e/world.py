@@ -100,10 +100,14 @@ class World:
     def note(self, text):
         print(f"    {text}", flush=True)
 
-    def explain(self):
-        """Keeps the logs of a failure, and the last words of the agent on the screen."""
+    def save_logs(self):
+        """Keeps the logs of every daemon and pod, and what the nodes have in /etc/kubernetes."""
         shutil.rmtree(self.logs, ignore_errors=True)
         self.cluster.save_logs(self.logs)
+
+    def explain(self):
+        """Keeps the logs of a failure, and shows the last words of the agent."""
+        self.save_logs()
         for node in self.cluster.nodes:
             try:
                 (self.logs / node.name / "runtime.txt").write_text("\n".join(map(str, copies(node))))

@@ -45,7 +45,10 @@ def host_pid(node, container):
         if line.startswith(container):
             inner = int(line.split()[1])
             for pid in node.group.pids():
-                inside = re.search(r"^NSpid:\s+\d+\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+                status = pathlib.Path(f"/proc/{pid}/status")
+                if not status.exists():
+                    continue  # ended meanwhile
+                inside = re.search(r"^NSpid:\s+\d+\s+(\d+)", status.read_text(), re.M)
                 if inside and int(inside[1]) == inner:
                     return pid
     raise LookupError(f"no process of container {container}")
