@@ -28,7 +28,8 @@ async fn main() -> ExitCode {
 }
 
 async fn live() -> Result<(), String> {
-    let mut site = Site::with(|timings| timings.refresh = Duration::from_millis(500)).await.map_err(|e| e.to_string())?;
+    let mut site =
+        Site::with(|timings| timings.refresh = Duration::from_millis(500)).await.map_err(|e| e.to_string())?;
     println!("{}", site.etc("").display());
     site.api.add_secret(NAMESPACE, "tls", &[("tls.key", "1"), ("tls.crt", "1"), ("old", "1")]);
     site.api.add_config_map(NAMESPACE, "settings", &[("valves.conf", "open = 3\n")]);

@@ -1,4 +1,4 @@
-"""What a disk holds durably, by the system calls that a trace shows, and whether their order is the one that docs/formats.md promises.
+"""What a disk holds durably, by the system calls that a trace shows, and whether their order is the one that docs/architecture.md promises.
 
 An entry of a directory is durable once that directory was fsynced after the entry changed; a file's content and mode once the
 file was. Nothing else is taken for durable, not even what every filesystem of today does besides."""
