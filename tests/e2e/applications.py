@@ -74,8 +74,9 @@ def config(name, **data):
 
 
 def by_hand(name, port=None):
-    """A static pod as an operator writes it, to measure against."""
-    pod = alone(name, template(name, container(port), host_network=True))
+    """A static pod as an operator writes it, to measure against: with a directory of the host, as every twin has."""
+    directory = {"name": "etc", "hostPath": {"path": "/etc/kubernetes", "type": "Directory"}}
+    pod = alone(name, template(name, container(port, mounts=["etc"]), [directory], host_network=True))
     del pod["metadata"]["annotations"]
     return pod
 
