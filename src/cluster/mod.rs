@@ -6,6 +6,8 @@
 pub mod client;
 pub mod config;
 pub mod error;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 pub mod identity;
 pub mod objects;
 pub mod pods;

@@ -97,7 +97,7 @@ async fn object(client: &ApiClient, namespace: &str, wanted: &ObjectRef) -> Resu
 }
 
 /// Keys and bytes; `None` where a value is not what the API would send.
-fn content(kind: ObjectKind, object: &Value) -> Option<BTreeMap<String, Vec<u8>>> {
+pub(super) fn content(kind: ObjectKind, object: &Value) -> Option<BTreeMap<String, Vec<u8>>> {
     let empty = Map::new();
     let part = |name: &str| match object.get(name) {
         None | Some(Value::Null) => Some(empty.clone()),

@@ -112,7 +112,7 @@ fn request(wanted: &TokenRef, terms: &TokenTerms) -> Value {
     })
 }
 
-fn granted(answer: &Value) -> Result<FetchedToken, ApiError> {
+pub(super) fn granted(answer: &Value) -> Result<FetchedToken, ApiError> {
     let text = |path: &str| answer.pointer(path).and_then(Value::as_str);
     let expires = text("/status/expirationTimestamp").and_then(|t| t.parse::<jiff::Timestamp>().ok());
     match (text("/status/token"), expires) {

@@ -2,6 +2,8 @@
 
 pub mod cri;
 pub mod endpoint;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 pub mod images;
 pub mod kubelet;
 mod listing;

@@ -19,7 +19,8 @@ class World:
 
     def __init__(self, cluster, binary, logs):
         self.cluster, self.binary, self.logs = cluster, binary, logs
-        self.api, self.control_plane = cluster.api, cluster.control_plane
+        # A scenario that needs no cluster has none.
+        self.api, self.control_plane = cluster and cluster.api, cluster and cluster.control_plane
 
     @property
     def node(self):

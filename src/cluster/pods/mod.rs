@@ -141,6 +141,20 @@ impl Drop for PodReader {
     }
 }
 
+/// See [`super::fuzzed`].
+#[cfg(fuzzing)]
+pub(super) fn fuzzed(page: &[u8], lines: &[u8]) -> Option<usize> {
+    let lens = page::Lens { node: "n1".to_owned(), keep_annotations: vec!["cni.example/".to_owned()] };
+    let page = page::read(page, &lens).ok()?;
+    let (version, mut roster) = (page.version.clone(), roster::Roster::default());
+    let parents = page.parents.len();
+    roster.replace([page]);
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        roster.hear(line, &lens, &version);
+    }
+    Some(parents)
+}
+
 fn nobody(why: &str) -> Api {
     Api { answer: Answer::Unavailable(why.to_owned()), at: clock::now(), silent_for: None }
 }

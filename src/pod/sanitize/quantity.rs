@@ -33,8 +33,9 @@ impl Quantity {
     }
 }
 
+/// Of two that are not negative.
 fn div_ceil(dividend: i128, divisor: i128) -> i128 {
-    (dividend + divisor - 1) / divisor
+    dividend / divisor + i128::from(dividend % divisor != 0)
 }
 
 fn parse(text: &str) -> Option<i128> {
@@ -63,7 +64,7 @@ fn suffix_scale(suffix: &str) -> Option<i128> {
         return 1024_i128.pow(u32::try_from(index).ok()? + 1).checked_mul(ONE);
     }
     let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-    10_i128.checked_pow(u32::try_from(9 + exponent).ok()?)
+    10_i128.checked_pow(u32::try_from(exponent.checked_add(9)?).ok()?)
 }
 
 #[cfg(test)]
@@ -94,6 +95,20 @@ mod tests {
         for value in [json!(""), json!("-1"), json!("1Zi"), json!("."), json!("1.2.3"), json!(null), json!("e3")] {
             assert_eq!(read(&value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn what_is_too_large_to_count_is_no_quantity() {
+        let most = i128::MAX.to_string();
+        for text in ["1e2147483647", "1e30", "99999999999999999999999999E", most.as_str()] {
+            assert_eq!(read(&json!(text)), None, "{text}");
+        }
+        assert_eq!(read(&json!(format!("{most}n"))), Some(i128::MAX));
+        assert_eq!(
+            read(&json!(format!("0.{}1n", "0".repeat(36)))),
+            Some(1),
+            "rounded up, whatever the number of digits"
+        );
     }
 
     #[test]
