@@ -74,20 +74,40 @@ def application(directory):
     return max((app for app in APPLICATIONS if pod == app or pod.startswith(f"{app}-")), key=len, default=None)
 
 
+def all_started(node, since):
+    """{application: when its static pod said after `since` that it runs}, once all do."""
+    times = {application(directory): at for at, directory, text in node.lines("kube-system", "*", "app")
+             if at > since and text == "running as file" and application(directory)}
+    missing = APPLICATIONS.keys() - times.keys()
+    if missing:
+        raise Failed(f"no twin of {sorted(missing)}")
+    return times
+
+
+def floor(world):
+    """Measures the kubelet alone: the same ten pods as static pods that lie there at power-on, with no agent on the node."""
+    node = world.node
+    world.control_plane.stop()
+    node.power_cut()
+    active, inactive = node.disk("/etc/kubernetes/manifests"), node.disk("/etc/kubernetes/inactive-manifests")
+    for file in active.iterdir():
+        file.unlink()
+    for file in inactive.glob("*.yaml"):
+        if not file.name.startswith("kube-system_pod-checkpointer-"):
+            lines = [line for line in file.read_text().splitlines() if "checkpoint-of" not in line]
+            (active / f"by-hand-{file.name}").write_text("\n".join(lines) + "\n")
+    node.power_on()
+    since = node.powered_on_at
+    times = wait_until("ten static pods", lambda: all_started(node, since), limit=60)
+    world.figure("power-on to the last of the same ten as hand-written static pods, no agent", max(times.values()) - since)
+
+
 def twins_run(world, asleep, slack, waits):
     """Waits for all twins; compares what they read with what the parents read; prints how long it took."""
     node = world.node
     since = node.powered_on_at
-
-    def started():
-        times = {application(directory): at for at, directory, text in node.lines("kube-system", "*", "app")
-                 if at > since and text == "running as file" and application(directory)}
-        missing = APPLICATIONS.keys() - times.keys()
-        if missing:
-            raise Failed(f"no twin of {sorted(missing)}")
-        return times
     node.wait_runtime()
-    times = wait_until("a twin of every application", started, limit=60 if waits == 1 else 240)
+    times = wait_until("a twin of every application", lambda: all_started(node, since), limit=60 if waits == 1 else 240)
     hand = wait_until("the static pod", lambda: began(node, "by-hand", "file", since))
     world.figure("power-on to the hand-written static pod", hand - since)
     activated = node.disk(File.ACTIVE.value).stat().st_mtime
