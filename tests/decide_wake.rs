@@ -3,7 +3,9 @@
 #[path = "support/world.rs"]
 mod world;
 
+use pod_checkpointer::node::ContainerState;
 use pod_checkpointer::pod::moment::Reading;
+use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::snapshot::Scheduling;
 use world::World;
 
@@ -39,4 +41,20 @@ fn a_daemonset_that_wants_the_node_and_has_no_pod_here_is_looked_at_again() {
     world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Wanted, world.now));
     let wake_at = world.pass().wake_at.expect("its DaemonSet may change its mind");
     assert!(wake_at <= world.now + world.timings.refresh, "{wake_at:?}");
+}
+
+#[test]
+fn the_end_of_a_yield_is_looked_at_again_at_once() {
+    let mut world = World::new();
+    world.in_api("web", "web", Standing::Here { ready: true });
+    world.saved("web", "web");
+    world.copy("web").active = true;
+    world.pass();
+    world.parent_starts("web", Some(ContainerState::Running));
+    world.pass();
+    assert!(!world.copy("web").active, "the twin makes room");
+    world.later(world.timings.up_after.as_secs());
+    let decision = world.pass();
+    assert!(decision.memory.pods[&world::key("web")].yielding.is_none());
+    assert_eq!(decision.wake_at, Some(world.now));
 }

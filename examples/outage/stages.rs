@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use crate::support::api::Mode;
 use crate::support::pods::{NAMESPACE, pod};
-use crate::support::site::{FASTER, Site};
-use crate::teller::{Teller, shown};
+use crate::support::site::Site;
+use crate::teller::{Teller, disk, manifests, observed, say, shown};
 
 /// Pods that can be saved.
 const SAVED: [&str; 3] = ["gateway", "control", "telemetry"];
+/// The agent's own pod, of its own DaemonSet.
+const AGENT: &str = "pod-checkpointer-x7k2m";
 const PASSWORD: &str = "correct horse battery staple";
 
 pub async fn tell() -> Result<(), String> {
     let mut teller = Teller::new();
     let mut site = Site::new().await.map_err(|why| format!("cannot set the scene: {why}"))?;
     println!(
-        "A node, its kubelet, its runtime and its API server; every delay of theirs is {FASTER} times shorter than real."
+        "A node, its kubelet, its runtime and its API server; all delays are 20 to 50 times shorter than real ones."
     );
-    save(&mut teller, &mut site).await?;
+    save(&mut teller, &site).await?;
     lose_the_api(&mut teller, &site).await?;
     cut_the_power(&mut teller, &mut site)?;
     let twins = come_back_alone(&mut teller, &mut site).await?;
@@ -32,7 +34,7 @@ pub async fn tell() -> Result<(), String> {
     Ok(())
 }
 
-async fn save(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
+async fn save(teller: &mut Teller, site: &Site) -> Result<(), String> {
     teller.stage("Four annotated pods run, and the agent saves what can be saved");
     site.api.add_secret(NAMESPACE, "gateway-tls", &[("tls.key", PASSWORD), ("tls.crt", "certificate")]);
     site.api.add_config_map(NAMESPACE, "settings", &[("valves.conf", "open = 3\n")]);
@@ -40,25 +42,29 @@ async fn save(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
         .add(pod("control").config_map("settings"))
         .add(pod("telemetry").projected("gateway-tls", "settings"))
         .add(pod("history").claim("history-data"));
-    teller.say("gateway    hostNetwork, port 8443, Secret gateway-tls");
-    teller.say("control    ConfigMap settings");
-    teller.say("telemetry  one projected volume of both and its own name");
-    teller.say("history    a PersistentVolumeClaim");
-    site.start_agent();
+    say("gateway    hostNetwork, port 8443, Secret gateway-tls");
+    say("control    ConfigMap settings");
+    say("telemetry  one projected volume of both and its own name");
+    say("history    a PersistentVolumeClaim");
+    site.install_agent(AGENT);
     teller.see(site, "three are saved", |s| SAVED.iter().all(|name| s.is_saved(name))).await?;
     teller
-        .see(site, "the fourth cannot be, which is said while there is time:", |s| !why_not(s, "history").is_empty())
+        .see(site, "the fourth cannot be, which is said while there is time:", |s| {
+            why_not(s, "history").iter().any(|why| why.contains("history-data"))
+        })
         .await?;
     for reason in why_not(site, "history") {
-        teller.say(&format!("    history: {reason}"));
+        say(&format!("    history: {reason}"));
     }
+    let itself = |s: &Site| s.is_active(AGENT) && s.twin_runs(AGENT);
+    teller.see(site, "the agent has saved itself too; its twin runs and waits for the node's lock", itself).await?;
     let key = site.etc(&format!("checkpoint-secrets/{NAMESPACE}/gateway/gateway-tls/tls.key"));
     let saved = std::fs::read(&key).map_err(|why| format!("cannot read {}: {why}", key.display()))?;
     if saved != PASSWORD.as_bytes() {
         return Err("the saved Secret is not what the API server has".to_owned());
     }
-    teller.observed("the saved Secret is the API server's, byte for byte");
-    teller.disk(site);
+    observed("the saved Secret is the API server's, byte for byte");
+    disk(site);
     Ok(())
 }
 
@@ -81,15 +87,14 @@ fn cut_the_power(teller: &mut Teller, site: &mut Site) -> Result<(), String> {
     if SAVED.iter().any(|name| site.parent_runs(name)) {
         return Err("a pod outlived the power cut".to_owned());
     }
-    teller.observed("nothing runs; on disk, nothing has changed");
+    observed("nothing runs; on disk, nothing has changed");
     Ok(())
 }
 
 async fn come_back_alone(teller: &mut Teller, site: &mut Site) -> Result<Duration, String> {
     teller.stage("Power is back, the API server is not");
-    teller.say("(a node's kubelet starts the agent from the agent's own checkpoint; here it is started by hand)");
     site.power_on().map_err(|why| why.to_string())?;
-    site.start_agent();
+    teller.see(site, "the kubelet starts the agent from its own checkpoint", |s| s.twin_runs(AGENT)).await?;
     for name in SAVED {
         teller.see(site, &format!("{name} runs as a static pod"), |s| s.twin_runs(name)).await?;
     }
@@ -97,23 +102,23 @@ async fn come_back_alone(teller: &mut Teller, site: &mut Site) -> Result<Duratio
     if site.twin_runs("history") {
         return Err("history runs, which was never saved".to_owned());
     }
-    teller.observed("history does not run, as was said");
-    teller.manifests(site);
+    observed("history does not run, as was said");
+    manifests(site);
     Ok(took)
 }
 
 async fn give_back(teller: &mut Teller, site: &Site) -> Result<Duration, String> {
     teller.stage("The API server is back: the kubelet starts the pods again, beside their twins");
+    let before = removals_of_gateway(site);
     site.api.go(Mode::Up).await;
     for name in SAVED {
         let alone = |s: &Site| s.parent_runs(name) && !s.twin_runs(name);
         teller.see(site, &format!("{name} runs again, its twin has made room"), alone).await?;
     }
     let took = teller.since_stage();
-    if !site.runtime.calls().removed.iter().any(|pod| *pod == format!("{NAMESPACE}/gateway")) {
-        return Err("nobody spared gateway its back-off".to_owned());
+    if removals_of_gateway(site) > before {
+        observed("gateway had died on the port that its twin held; the agent spared it the kubelet's back-off");
     }
-    teller.observed("gateway had died on the port that its twin held; the agent spared it the kubelet's back-off");
     let aside = |s: &Site| SAVED.iter().all(|name| s.is_saved(name) && !s.is_active(name));
     teller.see(site, "the checkpoints are kept aside for the next time", aside).await?;
     let standby = |s: &Site| {
@@ -122,8 +127,16 @@ async fn give_back(teller: &mut Teller, site: &Site) -> Result<Duration, String>
         SAVED.iter().all(|name| phase(name))
     };
     teller.see(site, "the agent reports all three on standby", standby).await?;
-    teller.manifests(site);
+    teller
+        .see(site, "the agent's twin has given the node back to the DaemonSet's pod", |s| s.agent_leads(AGENT))
+        .await?;
+    manifests(site);
     Ok(took)
+}
+
+/// Sandboxes of it that the agent removed so far.
+fn removals_of_gateway(site: &Site) -> usize {
+    site.runtime.calls().removed.iter().filter(|pod| **pod == format!("{NAMESPACE}/gateway")).count()
 }
 
 async fn remove(teller: &mut Teller, site: &Site) -> Result<(), String> {
@@ -132,6 +145,6 @@ async fn remove(teller: &mut Teller, site: &Site) -> Result<(), String> {
     teller.see(site, "after the grace period nothing of it is left", |s| s.is_removed("control")).await?;
     let kept = |s: &Site| s.is_saved("gateway") && s.is_saved("telemetry");
     teller.see(site, "the others' checkpoints stay", kept).await?;
-    teller.disk(site);
+    disk(site);
     Ok(())
 }

@@ -25,14 +25,6 @@ impl Teller {
         println!("\n{}. {headline}   [{:.1} s]", self.stage, self.begin.elapsed().as_secs_f64());
     }
 
-    pub fn say(&self, line: &str) {
-        println!("   {line}");
-    }
-
-    pub fn observed(&self, what: &str) {
-        println!("   ✓ {what}");
-    }
-
     /// Waits until it is so, and says how long after the stage's beginning that was.
     pub async fn see(&self, site: &Site, what: &str, so: impl Fn(&Site) -> bool) -> Result<(), String> {
         site.wait(what, PATIENCE, so).await?;
@@ -54,27 +46,8 @@ impl Teller {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.observed(what);
+        observed(what);
         Ok(())
-    }
-
-    /// Everything under `/etc/kubernetes`.
-    pub fn disk(&self, site: &Site) {
-        println!("   on disk, /etc/kubernetes:");
-        for line in tree::lines(&site.config.node.etc_dir) {
-            println!("     {line}");
-        }
-    }
-
-    /// The two directories of manifests; the assets are as they were.
-    pub fn manifests(&self, site: &Site) {
-        println!("   on disk, /etc/kubernetes:");
-        for (name, dir) in
-            [("inactive-manifests", site.etc("inactive-manifests")), ("manifests", site.etc("manifests"))]
-        {
-            println!("     {:11}  {name}/", "");
-            tree::lines(&dir).iter().for_each(|line| println!("     {line}"));
-        }
     }
 }
 
@@ -84,5 +57,32 @@ pub fn shown(time: Duration) -> String {
         format!("{} ms", time.as_millis())
     } else {
         format!("{:.1} s", time.as_secs_f64())
+    }
+}
+
+/// A line of explanation.
+pub fn say(line: &str) {
+    println!("   {line}");
+}
+
+/// Something that is so.
+pub fn observed(what: &str) {
+    println!("   ✓ {what}");
+}
+
+/// Everything under `/etc/kubernetes`.
+pub fn disk(site: &Site) {
+    println!("   on disk, /etc/kubernetes:");
+    for line in tree::lines(&site.config.node.etc_dir) {
+        println!("     {line}");
+    }
+}
+
+/// The two directories of manifests; the assets are as they were.
+pub fn manifests(site: &Site) {
+    println!("   on disk, /etc/kubernetes:");
+    for (name, dir) in [("inactive-manifests", site.etc("inactive-manifests")), ("manifests", site.etc("manifests"))] {
+        println!("     {:11}  {name}/", "");
+        tree::lines(&dir).iter().for_each(|line| println!("     {line}"));
     }
 }

@@ -10,10 +10,11 @@ use crate::cluster::client::ApiClient;
 use crate::http::View;
 use crate::pod::apply::Outcome;
 use crate::pod::capture::CaptureError;
+use crate::pod::key::PodKey;
 use crate::pod::moment::{Moment, Reading};
 use crate::pod::plan::Decision;
 use crate::pod::reconciler::Audience;
-use crate::pod::report::PodReport;
+use crate::pod::report::{Phase, PodReport};
 use crate::pod::snapshot::{Answer, Snapshot};
 use crate::pod::status::StatusDoc;
 use crate::pod::volatile::Volatile;
@@ -68,15 +69,19 @@ impl Audience for Telling {
         });
     }
 
-    fn moved(&mut self, pod: &PodReport, before: Option<&PodReport>) {
+    fn moved(&mut self, pod: &PodReport, from: Option<Phase>, evidence: &str) {
         let name = format!("{}/{}", pod.namespace, pod.name);
         let (to, restorable) = (metrics::name(pod.phase), pod.restorable);
-        let Some(before) = before else {
-            tracing::info!(pod = %name, phase = to, restorable, "found");
+        let Some(from) = from else {
+            tracing::info!(pod = %name, phase = to, restorable, evidence, "found");
             return;
         };
-        self.metrics.transition(before.phase, pod.phase);
-        tracing::info!(pod = %name, from = metrics::name(before.phase), to, restorable, evidence = %before.decision, "moved");
+        self.metrics.transition(from, pod.phase);
+        tracing::info!(pod = %name, from = metrics::name(from), to, restorable, evidence, "moved");
+    }
+
+    fn dropped(&mut self, key: &PodKey, evidence: &str) {
+        tracing::info!(pod = %key, evidence, "nothing of it is kept any more");
     }
 }
 

@@ -103,13 +103,14 @@ impl Executor {
                 }
             }
             Step::RemoveOwn(keys) => {
+                // First, since the kubelet ends this process when its manifest is gone.
+                outcome.disk_of_node("remove-cluster", self.store.forget_cluster());
                 for key in &keys {
                     outcome.disk("remove", key, self.store.remove_manifests(key));
                 }
                 for key in &keys {
                     outcome.disk("remove-assets", key, self.store.remove_assets(key));
                 }
-                outcome.disk_of_node("remove-cluster", self.store.forget_cluster());
                 outcome.left = outcome.failed.is_empty();
             }
             Step::StepDown => outcome.step_down = true,

@@ -15,7 +15,7 @@ use super::moment::Moment;
 use super::observe::Observer;
 use super::parent::Parent;
 use super::plan::Decision;
-use super::report::PodReport;
+use super::report::{Phase, PodReport};
 use super::snapshot::{Answer, Api, CaptureFailure, Snapshot};
 use super::timings::Timings;
 use super::volatile::Volatile;
@@ -42,8 +42,10 @@ pub trait Audience {
     fn pass_begins(&mut self, now: Moment);
     /// A pass has ended.
     fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome);
-    /// A pod moved from one phase to another, by what was decided when it was as in `before`.
-    fn moved(&mut self, pod: &PodReport, before: Option<&PodReport>);
+    /// A pod moved from one phase to another, or was seen first; on what evidence, one line.
+    fn moved(&mut self, pod: &PodReport, from: Option<Phase>, evidence: &str);
+    /// Nothing of a pod is kept any more.
+    fn dropped(&mut self, key: &PodKey, evidence: &str);
 }
 
 /// The loop's parts.
@@ -68,7 +70,7 @@ impl<A: Audience> Reconciler<A> {
     /// Runs until there is a reason to end. Cancel by dropping: every step is complete in itself.
     pub async fn run(mut self) -> Ended {
         let mut memory = self.volatile.load();
-        let mut phases = BTreeMap::new();
+        let mut reports = BTreeMap::new();
         let mut failures = 0u32;
         let mut settled = false;
         let mut in_a_row = 0;
@@ -87,7 +89,7 @@ impl<A: Audience> Reconciler<A> {
             }
             failures = if outcome.failed.is_empty() { 0 } else { failures + 1 };
             self.remember(&memory);
-            self.tell_moves(&decision, &mut phases);
+            self.tell_moves(&decision, &mut reports);
             self.audience.pass_ended(&snapshot, &decision, &outcome);
             if outcome.left {
                 return Ended::Left;
@@ -175,18 +177,25 @@ impl<A: Audience> Reconciler<A> {
         }
     }
 
-    fn tell_moves(&mut self, decision: &Decision, phases: &mut BTreeMap<PodKey, PodReport>) {
-        let mut now = BTreeMap::new();
+    /// A phase is seen to have changed one pass after the decision that changed it, which is the evidence.
+    fn tell_moves(&mut self, decision: &Decision, last: &mut BTreeMap<PodKey, PodReport>) {
+        let mut before = std::mem::take(last);
         for pod in &decision.report.pods {
             let Some(key) = pod.key() else { continue };
-            let before = phases.get(&key);
-            if before.map(|b| b.phase) != Some(pod.phase) {
-                // What moved it was decided in the pass before this one.
-                self.audience.moved(pod, before);
+            match before.remove(&key) {
+                Some(old) if old.phase == pod.phase => {}
+                Some(old) => self.audience.moved(pod, Some(old.phase), &old.decision),
+                None => self.audience.moved(pod, None, &pod.decision),
             }
-            now.insert(key, pod.clone());
+            last.insert(key, pod.clone());
         }
-        *phases = now;
+        // A pass that could not read the disk speaks of no pod at all.
+        if decision.report.pods.is_empty() && !decision.report.notes.is_empty() {
+            *last = before;
+            return;
+        }
+        let kept = before.iter().filter(|(_, old)| old.phase != Phase::Watching);
+        kept.for_each(|(key, old)| self.audience.dropped(key, &old.decision));
     }
 
     async fn wait(&mut self, answers: &mut watch::Receiver<Api>, decision: &Decision, failures: u32) {

@@ -1,22 +1,31 @@
 //! The API server is back: twins make room, once each, and come back where that was in vain.
 
 use crate::support::api::Mode;
-use crate::support::pods::{NAMESPACE, pod};
+use crate::support::pods::{NAMESPACE, PodSpec, pod, pod_of};
 use crate::support::site::Site;
-use crate::{A_WHILE, is_home, site_with};
+use crate::{A_WHILE, is_home};
 
 /// Its twin runs and the API server is away.
-async fn offline_twin(pod: crate::support::pods::PodSpec, name: &str) -> Site {
-    let mut site = site_with([pod]).await;
+async fn offline_twin(pod: PodSpec, name: &str) -> Site {
+    offline_twin_on(Site::new().await.unwrap(), pod, name).await
+}
+
+async fn offline_twin_on(mut site: Site, pod: PodSpec, name: &str) -> Site {
+    site.add(pod);
+    site.start_agent();
+    site.until("it is saved", |s| s.is_saved(name)).await;
     site.api.go(Mode::Down).await;
     site.reboot().unwrap();
     site.until("the twin runs", |s| s.twin_runs(name)).await;
+    site.until("the parent's dead sandbox is removed", |s| s.is_forgotten(name)).await;
     site
 }
 
 #[tokio::test]
 async fn a_twin_on_a_port_of_the_node_makes_room_and_its_parent_is_spared_the_back_off() {
-    let site = offline_twin(pod("gateway").on_port(8443), "gateway").await;
+    // Slow enough that the agent is always there before the kubelet notices that the parent has exited.
+    let slow = Site::with_kubelet(2, |_| {}).await.unwrap();
+    let site = offline_twin_on(slow, pod("gateway").on_port(8443), "gateway").await;
     site.runtime.calls().removed.clear();
     site.api.go(Mode::Up).await;
     site.until("the parent runs alone", |s| is_home(s, "gateway")).await;
@@ -59,7 +68,7 @@ async fn a_twin_whose_parent_was_deleted_in_the_outage_goes_after_the_grace_peri
 async fn a_twin_makes_room_for_the_pod_that_replaced_its_parent() {
     let site = offline_twin(pod("gateway").on_port(8443), "gateway").await;
     site.api.delete_pod(NAMESPACE, "gateway");
-    site.add(crate::support::pods::pod_of("gateway-2", "DaemonSet", "gateway").on_port(8443));
+    site.add(pod_of("gateway-2", "DaemonSet", "gateway").on_port(8443));
     site.api.go(Mode::Up).await;
     site.until("the new one runs and is saved", |s| is_home(s, "gateway-2")).await;
     site.until("nothing of the old one is left", |s| s.is_removed("gateway") && !s.twin_runs("gateway")).await;

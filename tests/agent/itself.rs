@@ -7,21 +7,13 @@ use serde_json::json;
 
 use crate::support::agents::AGENT;
 use crate::support::api::Mode;
-use crate::support::pods::{NAMESPACE, NODE, PodSpec, pod, pod_of};
+use crate::support::pods::{NAMESPACE, agent_pod, pod};
 use crate::support::site::Site;
 use crate::{A_WHILE, is_home};
 
 const FIRST: &str = "pod-checkpointer-aaaaa";
 const SECOND: &str = "pod-checkpointer-bbbbb";
 const DAEMONSET: &str = "/apis/apps/v1/namespaces/plant/daemonsets/pod-checkpointer";
-
-fn agent(name: &str) -> PodSpec {
-    let mut agent = pod_of(name, "DaemonSet", AGENT);
-    if name == SECOND {
-        agent = agent.arg("--new-version");
-    }
-    agent
-}
 
 /// A node whose agent is a pod, has saved itself and one application; its twin stands by.
 async fn self_hosted() -> Site {
@@ -30,8 +22,7 @@ async fn self_hosted() -> Site {
 
 async fn self_hosted_with(change: impl FnOnce(&mut Timings)) -> Site {
     let site = Site::with(change).await.unwrap();
-    site.api.add_node(NODE, &json!({})).add_daemonset(NAMESPACE, AGENT, &json!({}));
-    site.add(agent(FIRST)).add(pod("web").on_port(8443));
+    site.install_agent(FIRST).add(pod("web").on_port(8443));
     site.until("the application is saved", |s| s.is_saved("web")).await;
     site.until("the agent has saved itself", |s| s.is_active(FIRST)).await;
     site.until("its twin stands by", |s| s.twin_runs(FIRST)).await;
@@ -83,7 +74,7 @@ async fn a_rollout_of_its_own_daemonset_keeps_every_checkpoint_and_ends_with_the
     site.api.delete_pod(NAMESPACE, FIRST);
     site.until("the old one ends", |s| !s.parent_runs(FIRST)).await;
     site.throughout("its twin keeps the node", A_WHILE, |s| s.twin_runs(FIRST) && s.is_saved("web")).await;
-    site.add(agent(SECOND));
+    site.add(agent_pod(SECOND).arg("--new-version"));
     site.until("the new one leads", |s| s.agent_leads(SECOND)).await;
     site.until("the new one has saved itself", |s| s.is_active(SECOND) && s.twin_runs(SECOND)).await;
     site.until("nothing of the old one is left", |s| s.is_removed(FIRST) && !s.twin_runs(FIRST)).await;
@@ -96,7 +87,7 @@ async fn a_new_version_that_never_gets_ready_does_not_replace_the_good_one() {
     let mut site = self_hosted().await;
     site.kubelet.set_crashing(&format!("{NAMESPACE}/{SECOND}"), true);
     site.api.delete_pod(NAMESPACE, FIRST);
-    site.add(agent(SECOND));
+    site.add(agent_pod(SECOND).arg("--new-version"));
     let crashes = |s: &Site| s.kubelet.statuses().iter().any(|p| p.pod.ends_with(SECOND) && p.restarts > 1);
     site.until("the new one crashes", crashes).await;
     site.throughout("the old one's twin keeps the node", site.config.timings.grace + A_WHILE, |s| {
@@ -126,7 +117,7 @@ async fn when_its_daemonset_is_deleted_everything_of_it_goes_itself_last_and_app
     .await;
     site.until("its twin has ended", |s| !s.twin_runs(FIRST)).await;
     assert!(site.parent_runs("web") && site.parent_runs("other"));
-    assert!(!site.etc("checkpoint-cluster").exists());
+    assert!(!site.etc("checkpoint-cluster").exists(), "nor what says whose they were");
     site.assert_no_unexpected();
 }
 

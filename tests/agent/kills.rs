@@ -45,6 +45,7 @@ async fn an_agent_that_is_killed_at_any_moment_does_in_the_end_what_it_had_to() 
     harass(&mut site, &mut dice).await;
     site.until("the deleted one goes", |s| s.is_removed("all")).await;
     assert!(site.is_saved("web") && site.is_saved("gateway"));
+    site.kill_agent();
     let temporary = |line: &String| line.contains(".pod-checkpointer-");
     let tree = crate::support::tree::lines(&site.config.node.etc_dir);
     assert!(!tree.iter().any(temporary), "{tree:#?}");

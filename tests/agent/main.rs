@@ -21,7 +21,7 @@ use support::pods::PodSpec;
 use support::site::Site;
 
 /// Long enough for what must not happen to happen, several times over.
-const A_WHILE: Duration = Duration::from_secs(1);
+const A_WHILE: Duration = Duration::from_millis(700);
 
 /// A node on which these pods run, saved by an agent that runs.
 async fn site_with(pods: impl IntoIterator<Item = PodSpec>) -> Site {

@@ -23,10 +23,11 @@ async fn a_ready_pod_is_saved_with_its_assets_byte_for_byte_and_nothing_half_mad
     assert_eq!(read("checkpoint-volumes/plant/all/all-in-one/tls.key"), KEY.as_bytes());
     assert_eq!(read("checkpoint-volumes/plant/all/all-in-one/a.conf"), b"a = 1\n");
     assert_eq!(read("checkpoint-volumes/plant/all/all-in-one/name"), b"all");
+    site.until("it is said so", |s| restorable(s, "web") && restorable(s, "all")).await;
+    site.kill_agent();
     let temporary = |line: &String| line.contains(".pod-checkpointer-") || line.contains("..data_tmp");
     let tree = crate::support::tree::lines(&site.config.node.etc_dir);
     assert!(!tree.iter().any(temporary), "{tree:#?}");
-    site.until("it is said so", |s| restorable(s, "web") && restorable(s, "all")).await;
     site.assert_no_unexpected();
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::agents::AGENT;
+
 /// Namespace of every pod.
 pub const NAMESPACE: &str = "plant";
 /// The node.
@@ -31,6 +33,11 @@ pub fn pod_of(name: &str, kind: &str, owner: &str) -> PodSpec {
         },
         "status": {"phase": "Pending"},
     }))
+}
+
+/// The agent's own pod, of its own DaemonSet.
+pub fn agent_pod(name: &str) -> PodSpec {
+    pod_of(name, "DaemonSet", AGENT)
 }
 
 impl PodSpec {

@@ -15,24 +15,30 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::agents::{AgentPods, RunningAgent};
+use super::agents::{AGENT, AgentPods, RunningAgent};
 use super::api::{FakeApi, Mode};
 use super::cri::FakeRuntime;
 use super::kubelet::{FakeKubelet, Settings};
 use super::machine::Shared;
-use super::pods::{NAMESPACE, NODE, PodSpec};
+use super::pods::{NAMESPACE, NODE, PodSpec, agent_pod};
 
-/// Real delays divided by this.
+/// The kubelet's delays are the real ones divided by this.
 pub const FASTER: u32 = 20;
 /// Everything that is waited for happens sooner than this, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The agent's delays, [`FASTER`]; but questions to the API keep enough time for a busy machine.
+/// The agent's delays, shortened still more; but questions to the API keep enough time for a busy machine.
 pub fn timings() -> Timings {
     let second = Duration::from_secs(1);
-    let (activation_delay, grace) = (second * 2, second * 3 / 2);
-    Timings { fresh: second / 2, api_limit: second, activation_delay, grace, ..Timings::default().shortened(FASTER) }
+    let (activation_delay, grace) = (second * 2, second * 6 / 5);
+    Timings {
+        fresh: second / 2,
+        api_limit: second,
+        activation_delay,
+        grace,
+        ..Timings::default().shortened(2 * FASTER)
+    }
 }
 
 /// Everything.
@@ -67,13 +73,19 @@ impl Site {
 
     /// The same, with other delays of the agent.
     pub async fn with(change: impl FnOnce(&mut Timings)) -> io::Result<Self> {
+        Self::with_kubelet(FASTER, change).await
+    }
+
+    /// The same, with a kubelet that takes this fraction of a real one's time.
+    pub async fn with_kubelet(faster: u32, change: impl FnOnce(&mut Timings)) -> io::Result<Self> {
+        log_if_asked();
         let dir = tempfile::tempdir()?;
         let root = dir.path();
         let api = FakeApi::start().await;
         let machine = Shared::default();
         make_run(root)?;
         let runtime = FakeRuntime::start(root, machine.clone())?;
-        let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, FASTER), machine)?);
+        let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, faster), machine)?);
         kubelet.power_on()?;
         std::fs::write(root.join("kubelet.conf"), kubeconfig(&api.url()))?;
         let mut config = config(root, &kubelet);
@@ -99,7 +111,13 @@ impl Site {
         self
     }
 
-    /// The agent's process starts.
+    /// The agent is installed as a DaemonSet, whose pod on this node is this one.
+    pub fn install_agent(&self, name: &str) -> &Self {
+        self.api.add_node(NODE, &json!({})).add_daemonset(NAMESPACE, AGENT, &json!({}));
+        self.add(agent_pod(name))
+    }
+
+    /// The agent's process starts, in no pod.
     pub fn start_agent(&mut self) -> &mut Self {
         self.kill_agent();
         self.agent = Some(RunningAgent::start(self.config.clone()));
@@ -143,13 +161,12 @@ impl Site {
     /// A container of the API's pod runs.
     pub fn parent_runs(&self, name: &str) -> bool {
         let machine = self.kubelet.machine().lock();
-        let runs = machine.ready(&format!("{NAMESPACE}/{name}")).any(|s| !s.is_static() && s.runs("main"));
-        runs
+        machine.sandboxes.iter().any(|s| s.ready && s.pod() == of_namespace(name) && !s.is_static() && s.runs("main"))
     }
 
     /// The agent in this pod of the API is Ready: it leads.
     pub fn agent_leads(&self, name: &str) -> bool {
-        self.agents.was_ready(&format!("{NAMESPACE}/{name}"))
+        self.agents.was_ready(&of_namespace(name))
     }
 
     /// A container of the checkpoint runs.
@@ -172,6 +189,12 @@ impl Site {
         let trees = ["checkpoint-secrets", "checkpoint-configmaps", "checkpoint-volumes"];
         let assets = trees.iter().any(|tree| self.etc(&format!("{tree}/{NAMESPACE}/{name}")).exists());
         !self.is_saved(name) && !self.is_active(name) && !assets
+    }
+
+    /// The runtime lists nothing more of the API's pod, dead sandboxes neither.
+    pub fn is_forgotten(&self, name: &str) -> bool {
+        let machine = self.kubelet.machine().lock();
+        !machine.sandboxes.iter().any(|s| !s.is_static() && s.pod() == of_namespace(name))
     }
 
     /// What the agent last said of itself.
@@ -221,6 +244,18 @@ impl Site {
         assert!(unexpected.is_empty(), "unexpected calls: {unexpected:#?}");
         let refused = self.kubelet.refused();
         assert!(refused.is_empty(), "the kubelet refuses manifests: {refused:#?}");
+    }
+}
+
+fn of_namespace(name: &str) -> String {
+    format!("{NAMESPACE}/{name}")
+}
+
+/// With `AGENT_LOG` set, every agent of this process logs to stderr.
+fn log_if_asked() {
+    if std::env::var_os("AGENT_LOG").is_some() {
+        // Every test of the process asks for it; the first one gets it.
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(io::stderr).try_init();
     }
 }
 

@@ -46,7 +46,8 @@ fn chain(from: &DirEntry) -> (std::path::PathBuf, String) {
         && only.path().is_dir()
     {
         path = only.path();
-        names.push_str(&format!("{}/", only.file_name().to_string_lossy()));
+        names.push_str(&only.file_name().to_string_lossy());
+        names.push('/');
     }
     (path, names)
 }

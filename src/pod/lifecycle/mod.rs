@@ -75,7 +75,8 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
     mark_api_read(&mut pass, &mut plan);
     let refresh = plan.take_refresh(&mut pass);
     let report = report::report(&pass, &own, &rows);
-    let wake_at = wake::wake_at(&pass, &rows);
+    // A yield that ended changed nothing on disk that would wake anybody.
+    let wake_at = if plan.look_again { Some(now) } else { wake::wake_at(&pass, &rows) };
     let steps = plan.in_order(refresh);
     Decision {
         steps,
@@ -109,6 +110,7 @@ struct Plan {
     last: Vec<Step>,
     ask_api: bool,
     ask_scheduling: Option<Lineage>,
+    look_again: bool,
 }
 
 impl Plan {
@@ -186,7 +188,10 @@ fn carry(
                 });
             }
         }
-        Verdict::EndYield => end_yield(pass, key),
+        Verdict::EndYield => {
+            end_yield(pass, key);
+            plan.look_again = true;
+        }
         Verdict::RemoveParentSandbox => remove_parent_sandbox(pass, plan, key),
         Verdict::ReturnToActive => {
             let uid = pass.memory.pods.get(key).and_then(|m| m.yielding.as_ref()).map(|y| y.uid.clone());
