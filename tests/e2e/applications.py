@@ -7,12 +7,15 @@ from .observe import SOURCE
 CHECKPOINT = {"checkpointer.alpha.coreos.com/checkpoint": "true"}
 
 # Its first line tells when it ran and as which copy, then what it reads; the last is printed once it serves. Where the port
-# is taken it ends with 1, as a server does. A token differs between copies by its nature, and is left out.
+# is taken it ends with 1, as a server does. A token differs between copies by its nature: of it only mode and owner are shown.
 _SCRIPT = r"""
 trap 'exit 0' TERM
 echo "running as $SOURCE"
-find -L /data /var/run/secrets -type f 2>/dev/null | grep -v '/\.\.' | grep -v '/token$' | sort | while read -r file; do
-  echo "data $(stat -L -c '%a %u:%g' "$file") $(sha256sum "$file")"
+find -L /data /var/run/secrets -type f 2>/dev/null | grep -v '/\.\.' | sort | while read -r file; do
+  case $file in
+    */token) test -s "$file" -a -r "$file" && echo "token $(stat -L -c '%a %u:%g' "$file") $file" ;;
+    *) echo "data $(stat -L -c '%a %u:%g' "$file") $(sha256sum "$file")" ;;
+  esac
 done
 env | grep '^E2E_' | sort | sed 's/^/data /'
 if [ -n "$PORT" ]; then httpd -f -p "127.0.0.1:$PORT" -h /bin & else sleep 2147483647 & fi
@@ -113,9 +116,13 @@ APPLICATIONS = {
                                                               securityContext={"runAsUser": 1000, "fsGroup": 2000}, **NO_TOKEN)),
     "dep-host": owned("Deployment", "dep-host", template("dep-host", container(8103, ["mode"]), [_SECRET_MODE], True, **NO_TOKEN)),
     "dep-ip": owned("Deployment", "dep-ip", template("dep-ip", container(None, ["projected", "mode"]), [_PROJECTED, _SECRET_MODE], **NO_TOKEN)),
+    # With a token that the agent may not ask for: saved without.
     "dep-ip-token": owned("Deployment", "dep-ip-token", template("dep-ip-token", container())),
     "alone-host": alone("alone-host", template("alone-host", container(8104, ["config"], (), _ENV_FROM), [_CONFIG], True, **NO_TOKEN)),
-    "alone-ip": alone("alone-ip", template("alone-ip", container(None, ["items"]), [_SECRET_ITEMS], **NO_TOKEN)),
+    # With a token that the agent may ask for, and a user of its own who must be able to read it.
+    "alone-ip": alone("alone-ip", template("alone-ip", container(None, ["config"]), [_CONFIG], serviceAccountName="pod-checkpointer",
+                                           securityContext={"runAsUser": 1000})),
     "alone-bare": plain("alone-bare"),
 }
 ON_HOST_PORT = ("ds-host", "ds-host-projected", "dep-host", "alone-host")
+WITHOUT_TOKEN = "dep-ip-token"
