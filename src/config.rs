@@ -10,7 +10,6 @@ use crate::pod::snapshot::{Own, Scope};
 use crate::pod::timings::Timings;
 
 mod args;
-pub mod duration;
 mod problem;
 mod validate;
 

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod disk;
+pub mod duration;
 pub mod http;
 pub mod node;
 pub mod pod;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::config::duration;
+use pod_checkpointer::duration;
 use pod_checkpointer::pod::parent::Parent;
 use pod_checkpointer::pod::sanitize::{NodeFacts, sanitize};
 use pod_checkpointer::pod::wanted::Assets;

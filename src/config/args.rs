@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::duration;
+use crate::duration;
 
 /// Where things are on this node: shared by `run`, `status` and `doctor`.
 #[derive(Debug, Clone, Args)]

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::args::{ApiArgs, NodeArgs, ScopeArgs};
-use super::{ApiConfig, ConfigError, NodeConfig, Own, Problem, Scope, ServiceEndpoint, duration, own_key};
+use super::{ApiConfig, ConfigError, NodeConfig, Own, Problem, Scope, ServiceEndpoint, own_key};
+use crate::duration;
 use crate::pod::key::check_name;
 
 /// An empty value is none: what a manifest's `value: ""` and a missing downward API field give.

@@ -1,13 +1,13 @@
 //! What one pod object from the API server says, read from its raw JSON: who it is, how it stands.
 
 mod digest;
-mod duration;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::duration;
 use crate::node::ImageRefs;
 
 use super::key::{
@@ -120,9 +120,7 @@ impl Parent {
     /// A value that is not a duration, as a sentence: whoever wrote it wanted a limit, so none must be guessed.
     pub fn max_offline(&self) -> Result<Option<Duration>, String> {
         let Some(text) = annotation(&self.object, MAX_OFFLINE_ANNOTATION) else { return Ok(None) };
-        duration::parse(text).map(Some).ok_or_else(|| {
-            format!("annotation {MAX_OFFLINE_ANNOTATION} is {text:?}, which is no duration; write it like 10m or 1h30m")
-        })
+        duration::parse(text).map(Some).map_err(|why| format!("annotation {MAX_OFFLINE_ANNOTATION}: {why}"))
     }
 }
 

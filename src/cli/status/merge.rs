@@ -166,7 +166,7 @@ fn lacks(copy: &OnDisk) -> Vec<String> {
     if let Some(limit) = copy.max_offline {
         lacks.push(format!(
             "not started later than {} after the API server last answered (max-offline)",
-            crate::config::duration::display(limit)
+            crate::duration::display(limit)
         ));
     }
     lacks

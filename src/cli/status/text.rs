@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::cli::output;
-use crate::config::duration;
+use crate::duration;
 use crate::pod::status::{PodStatus, Running, StatusDoc};
 use crate::telemetry::metrics::name as phase_name;
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::names::ManifestFile;
 use super::yaml;
+use crate::duration;
 use crate::pod::checkpoint::{FORMAT, Tree, annotation};
 use crate::pod::key::{CHECKPOINT_OF_ANNOTATION, Lineage, PodKey, Uid, check_name};
 
@@ -170,7 +171,7 @@ pub(super) fn parse(key: &PodKey, value: Value) -> Result<Manifest, String> {
     }
     let mut degraded = json_list(&value, annotation::DEGRADED)?;
     let max_offline = annotation_of(&value, annotation::MAX_OFFLINE).and_then(|text| {
-        let duration = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+        let duration = duration::parse(text).ok();
         if duration.is_none() {
             degraded
                 .push(format!("its {} {text:?} is no duration like 10m: no limit is kept", annotation::MAX_OFFLINE));

@@ -1,4 +1,4 @@
-//! Durations as Go programs and Kubernetes manifests write them: `90s`, `1m30s`, `8760h`, `1.5h`.
+//! Go's notation of durations (`10m`, `1h30m`, `1.5s`), as flags and annotations of Kubernetes write them.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,29 +8,57 @@ use std::time::Duration;
 #[error("{0:?} is not a duration; write it like 90s, 1m30s or 8760h")]
 pub struct InvalidDuration(String);
 
-/// Units of Go's `time.ParseDuration`, in nanoseconds. Longer names first where one begins like another.
-const UNITS: [(&str, f64); 8] =
-    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+/// Units by their size in nanoseconds; the longer spelling of two with one beginning first.
+const UNITS: [(&str, u64); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
 
-/// Reads a Go-style duration. Signs are refused: no delay here is negative. `0` needs no unit, as in Go.
+/// Reads an unsigned duration; an error where Go's own parser (`time.ParseDuration`) would refuse it, or where it is
+/// negative: no delay here is.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
-    let invalid = || InvalidDuration(text.to_owned());
-    if text == "0" {
-        return Ok(Duration::ZERO);
+    nanoseconds(text).map(Duration::from_nanos).ok_or_else(|| InvalidDuration(text.to_owned()))
+}
+
+fn nanoseconds(text: &str) -> Option<u64> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Some(0);
     }
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(invalid)?;
-        let number: f64 = rest[..digits].parse().map_err(|_| invalid())?;
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let (_, nanos) = UNITS.iter().find(|(name, _)| *name == &rest[..unit]).ok_or_else(invalid)?;
-        let part = Duration::try_from_secs_f64(number * nanos / 1e9).map_err(|_| invalid())?;
-        total = total.checked_add(part).ok_or_else(invalid)?;
-        rest = &rest[unit..];
+    let mut nanos: u64 = 0;
+    loop {
+        let (value, after) = one(rest)?;
+        nanos = nanos.checked_add(value)?;
+        rest = after;
+        if rest.is_empty() {
+            return Some(nanos);
+        }
     }
-    if text.is_empty() { Err(invalid()) } else { Ok(total) }
+}
+
+/// One number with its unit, in nanoseconds, and what follows it.
+fn one(text: &str) -> Option<(u64, &str)> {
+    let number = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (digits, rest) = text.split_at(number);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        return None;
+    }
+    let (name, unit) = UNITS.iter().find(|(name, _)| rest.starts_with(name))?;
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let mut nanos = whole.checked_mul(*unit)?;
+    let mut scale = *unit;
+    for digit in fraction.bytes() {
+        scale /= 10;
+        nanos = nanos.checked_add(u64::from(digit - b'0').checked_mul(scale)?)?;
+    }
+    Some((nanos, &rest[name.len()..]))
 }
 
 /// Writes a duration the way [`parse`] reads it, to the second, milliseconds where shorter than one.
@@ -64,6 +92,8 @@ mod tests {
     #[case("1h2m3s4ms", 3_723_004)]
     #[case("0", 0)]
     #[case("0s", 0)]
+    #[case(".5m", 30_000)]
+    #[case("2h0m1s", 7_201_000)]
     fn go_durations_are_read(#[case] text: &str, #[case] millis: u64) {
         assert_eq!(parse(text), Ok(Duration::from_millis(millis)));
     }
@@ -74,6 +104,11 @@ mod tests {
     #[case("s")]
     #[case("-5s")]
     #[case("1d")]
+    #[case("10 m")]
+    #[case("1.2.3s")]
+    #[case(".s")]
+    #[case("5m3")]
+    #[case("99999999999999h")]
     #[case("1m 30s")]
     #[case("1..5s")]
     #[case("99999999999999999999h")]
