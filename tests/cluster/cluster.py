@@ -9,7 +9,7 @@ import sys
 import time
 
 from . import components, image, pki
-from .api import Api, is_ready  # noqa: F401 (tests take is_ready from here)
+from .api import Api, is_ready
 from .controlplane import ControlPlane
 from .network import Network
 from .node import Node

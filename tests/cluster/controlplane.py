@@ -3,7 +3,7 @@
 import json
 import signal
 
-from . import components, pki
+from . import components
 from .network import CONTROL_PLANE, REGISTRY_PORT
 from .process import Group, ended, kill, wait_until
 

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 
-from . import components, network, pki
+from . import components, network
 from .network import CONTROL_PLANE, REGISTRY_PORT, node_address
 from .process import Failed, Group, ended, hierarchies, kill, run, wait_until
 
