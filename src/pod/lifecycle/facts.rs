@@ -174,7 +174,10 @@ impl<'a> Pass<'a> {
     fn restarts(&self, key: &PodKey) -> u32 {
         let names = self.main_names(key);
         let sandboxes = self.sandboxes(key);
-        ready_sandbox(&sandboxes).map_or(0, |s| main_containers(s, &names).iter().map(|c| c.restarts).sum())
+        ready_sandbox(&sandboxes).map_or(0, |s| {
+            // The runtime's word, which may be anything.
+            main_containers(s, &names).iter().fold(0, |sum, c| c.restarts.saturating_add(sum))
+        })
     }
 
     fn exited_containers(&self, key: &PodKey) -> BTreeSet<ContainerId> {
@@ -287,7 +290,8 @@ fn keep(since: &mut Option<Moment>, holds: bool, now: Moment) {
 fn count_grace(memory: &mut PodMemory, now: Moment) {
     let gone = memory.gone.get_or_insert(Gone { answered_ms: 0, counted_to: None });
     if let Some(last) = gone.counted_to {
-        gone.answered_ms += u64::try_from(now.since(last).as_millis()).unwrap_or(u64::MAX);
+        let more = u64::try_from(now.since(last).as_millis()).unwrap_or(u64::MAX);
+        gone.answered_ms = gone.answered_ms.saturating_add(more);
     }
     gone.counted_to = Some(now);
 }

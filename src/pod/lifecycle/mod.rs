@@ -242,7 +242,8 @@ fn activate(pass: &mut Pass, plan: &mut Plan, key: &PodKey) {
 }
 
 fn tried(pass: &mut Pass, key: &PodKey, uid: Uid) {
-    *pass.memory.pods.entry(key.clone()).or_default().tried.entry(uid).or_default() += 1;
+    let times = pass.memory.pods.entry(key.clone()).or_default().tried.entry(uid).or_default();
+    *times = times.saturating_add(1);
 }
 
 fn end_yield(pass: &mut Pass, key: &PodKey) {
