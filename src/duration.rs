@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A text that is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration; write it like 90s, 1m30s or 8760h")]
+#[error("{0:?} is not a duration; write it like 10m, 1m30s or 8760h")]
 pub struct InvalidDuration(String);
 
 /// Units by their size in nanoseconds; the longer spelling of two with one beginning first.

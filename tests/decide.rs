@@ -254,6 +254,23 @@ fn a_kubelet_that_started_an_api_pod_after_the_boot_is_aware() {
 }
 
 #[test]
+fn a_pod_that_could_not_be_saved_is_still_named_while_the_api_is_away() {
+    let mut world = World::new();
+    let failure = CaptureFailure {
+        uid: pod_checkpointer::pod::key::Uid("uid-web-1".into()),
+        digest: "d1".into(),
+        reasons: vec!["volume data needs a PersistentVolumeClaim".into()],
+        copy_is_good: false,
+        retry_at: None,
+    };
+    world.snapshot.captures.insert(key("web-1"), failure);
+    world.api_unavailable();
+    let report = world.pass().report;
+    let [pod] = &report.pods[..] else { panic!("{report:?}") };
+    assert!(!pod.restorable && pod.reasons.iter().any(|r| r.contains("PersistentVolumeClaim")), "{pod:?}");
+}
+
+#[test]
 fn a_failed_capture_waits_for_its_time_or_for_another_content() {
     let mut world = World::new();
     world.in_api("web-1", "web", READY);

@@ -56,7 +56,8 @@ impl Audience for Telling {
         for (kind, total) in self.requests.requests().by_kind() {
             self.metrics.api_requests(kind, total);
         }
-        let status = document(snapshot, decision);
+        let mut status = document(snapshot, decision);
+        status.notes.extend(outcome.failed.iter().map(|failure| format!("failed, and tried again: {failure}")));
         if let Ok(text) = serde_json::to_vec(&status)
             && let Err(why) = self.reports.replace("report.json", &text)
         {

@@ -154,7 +154,9 @@ impl<A: Audience> Reconciler<A> {
         };
         let reasons = why.reasons();
         if before.as_ref().is_none_or(|b| b.reasons != reasons) {
-            tracing::warn!(pod = %key, reasons = ?reasons, "not saved as it is now");
+            let what =
+                if matches!(why, CaptureError::Kept(_)) { "the saved copy is kept" } else { "not saved as it is" };
+            tracing::warn!(pod = %key, ?reasons, "{what}");
         }
         let wait = match why {
             // The image may be pulled, the object made: looked at again with every refresh.

@@ -28,6 +28,14 @@ pub fn report(pass: &Pass, own: &Own, rows: &Rows) -> Report {
         let phase = pass.phase(key);
         of_pod(pass, key, phase, "the agent itself".to_owned(), None)
     }));
+    // While the API is away nobody names the pods that could not be saved; they are what people must know of most.
+    let silent = pass.snapshot.captures.keys().filter(|k| !pods.iter().any(|p| p.key().as_ref() == Some(*k)));
+    let unsaved: Vec<&PodKey> = silent.filter(|_| pass.parents.is_empty()).collect();
+    pods.extend(
+        unsaved.into_iter().map(|key| {
+            of_pod(pass, key, Phase::Watching, "not saved when the API server last answered".to_owned(), None)
+        }),
+    );
     pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     Report { pods, notes: notes(pass) }
 }
