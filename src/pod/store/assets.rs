@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
-use super::copies::Copy;
+use super::copies::{Copies, Copy};
 use super::names;
 use super::{Store, StoreError};
 use crate::disk::atomic::Written;
@@ -11,6 +11,7 @@ use crate::disk::files::{FileError, Kind, list_or_none};
 use crate::disk::volume_dir::{self, Volume, VolumeFile};
 use crate::pod::checkpoint::{AssetVolume, Tree};
 use crate::pod::key::{PodKey, check_name};
+use crate::pod::snapshot::LegacyFiles;
 
 impl Store {
     /// Writes what changed of these volumes of a pod; true if anything had. Each changes at one instant for those who
@@ -56,7 +57,7 @@ impl Store {
         if self.legacy()?.contains_key(key) {
             return Ok(());
         }
-        let Some(named) = self.named(key)? else { return Ok(()) };
+        let Some(named) = named(&self.copies(key)?) else { return Ok(()) };
         for tree in Tree::ALL {
             let pod = names::pod_dir(tree, key);
             for volume in list_or_none(&*self.files, &pod)? {
@@ -72,13 +73,22 @@ impl Store {
 
     /// Pods with asset directories that no manifest names.
     pub fn orphaned_assets(&self) -> Result<Vec<PodKey>, StoreError> {
-        let legacy = self.legacy()?;
+        self.orphans(&self.legacy()?, &BTreeMap::new())
+    }
+
+    /// The same where copies have been read already.
+    pub(super) fn orphans(
+        &self,
+        legacy: &BTreeMap<PodKey, LegacyFiles>,
+        read: &BTreeMap<PodKey, Copies>,
+    ) -> Result<Vec<PodKey>, StoreError> {
         let mut orphans = Vec::new();
         for (key, dirs) in self.asset_dirs()? {
-            if !legacy.contains_key(&key)
-                && let Some(named) = self.named(&key)?
-                && !dirs.is_subset(&named)
-            {
+            let named = match read.get(&key) {
+                Some(copies) => named(copies),
+                None => named(&self.copies(&key)?),
+            };
+            if !legacy.contains_key(&key) && named.is_some_and(|named| !dirs.is_subset(&named)) {
                 orphans.push(key);
             }
         }
@@ -121,19 +131,6 @@ impl Store {
         failed.map_or(Ok(names), Err)
     }
 
-    /// What the pod's manifests name; `None`: one cannot be read, so nobody knows.
-    fn named(&self, key: &PodKey) -> Result<Option<BTreeSet<String>>, StoreError> {
-        let mut named = BTreeSet::new();
-        for (_, copy) in self.copies(key)?.each() {
-            match copy {
-                Copy::Ours(manifest, _) => named.extend(manifest.assets.iter().cloned()),
-                Copy::Absent | Copy::Foreign => {}
-                Copy::OtherFormat(_) | Copy::Damaged(_) => return Ok(None),
-            }
-        }
-        Ok(Some(named))
-    }
-
     /// Removes the pod's and the namespace's directories where they are empty.
     fn prune(&self, tree: Tree, key: &PodKey) -> Result<(), FileError> {
         let namespace = format!("{}/{}", tree.dir(), key.namespace());
@@ -149,4 +146,17 @@ impl Store {
         }
         self.files.sync_dir(tree.dir())
     }
+}
+
+/// What the pod's manifests name; `None`: one cannot be read, so nobody knows.
+fn named(copies: &Copies) -> Option<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    for (_, copy) in copies.each() {
+        match copy {
+            Copy::Ours(manifest, _) => named.extend(manifest.assets.iter().cloned()),
+            Copy::Absent | Copy::Foreign => {}
+            Copy::OtherFormat(_) | Copy::Damaged(_) => return None,
+        }
+    }
+    Some(named)
 }

@@ -16,14 +16,19 @@ impl Store {
     /// Everything on disk. A file that cannot be used is in `unreadable` and changes nothing for the others; an error
     /// means that nothing is known.
     pub fn load(&self) -> Result<Inventory, StoreError> {
-        let mut inventory = Inventory {
-            cluster: self.cluster()?,
-            legacy: self.legacy()?,
-            orphans: self.orphaned_assets()?.into_iter().collect(),
-            ..Inventory::default()
-        };
+        let mut read = BTreeMap::new();
         for key in self.keys()? {
             let copies = self.copies(&key)?;
+            read.insert(key, copies);
+        }
+        let legacy = self.legacy()?;
+        let mut inventory = Inventory {
+            cluster: self.cluster()?,
+            orphans: self.orphans(&legacy, &read)?.into_iter().collect(),
+            legacy,
+            ..Inventory::default()
+        };
+        for (key, copies) in read {
             for (place, why) in copies.unusable() {
                 inventory.unreadable.insert(self.shown(&place.path(&key)), why.to_owned());
             }
