@@ -7,7 +7,7 @@ mod model_disk;
 
 use libfuzzer_sys::fuzz_target;
 use model_disk::ModelDisk;
-use pod_checkpointer::disk::files::{Files, NewFile};
+use pod_checkpointer::disk::files::Files;
 use pod_checkpointer::pod::key::PodKey;
 use pod_checkpointer::pod::store::{Store, yaml};
 
