@@ -81,16 +81,7 @@ mod tests {
             assert_eq!(look(&path).unwrap(), Holder::Other(Some(std::process::id())));
         }
         drop(original);
-        let agent = File::options().write(true).open(&path).unwrap();
-        #[allow(clippy::cast_possible_truncation)] // F_WRLCK and SEEK_SET are 1 and 0
-        let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        fcntl(&agent, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+        let agent = crate::disk::lock::NodeLock::try_acquire(&path).unwrap().expect("nobody holds it");
         assert_eq!(look(&path).unwrap(), Holder::Agent);
         drop(agent);
         assert_eq!(look(&path).unwrap(), Holder::Nobody);
