@@ -15,3 +15,4 @@ pub mod http;
 pub mod node;
 pub mod pod;
 pub mod telemetry;
+pub mod wire;
