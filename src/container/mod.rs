@@ -1,0 +1,7 @@
+//! Checkpoints of running containers: what is asked for (`request`, `subject`), the record of the work (`job`, `records`),
+//! who waits for whom (`desk`), and the work itself (`checkpoint`).
+
+pub mod job;
+pub mod limits;
+pub mod request;
+pub mod subject;
