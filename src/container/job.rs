@@ -248,4 +248,4 @@ impl Job {
 
 #[cfg(test)]
 #[path = "job/tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,10 @@
 //! Checkpoints of running containers: what is asked for (`request`, `subject`), the record of the work (`job`, `records`),
 //! who waits for whom (`desk`), and the work itself (`checkpoint`).
 
+pub mod archives;
+pub mod desk;
 pub mod job;
 pub mod limits;
+pub mod records;
 pub mod request;
 pub mod subject;

@@ -5,7 +5,7 @@ fn running(name: &str) -> Running {
     Running { name: name.to_owned(), id: format!("id-of-{name}") }
 }
 
-pub(crate) fn job(form: Form, containers: &[&str]) -> Job {
+pub(in crate::container) fn job(form: Form, containers: &[&str]) -> Job {
     Job {
         id: JobId::of(1),
         caller: "jane".to_owned(),
