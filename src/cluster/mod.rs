@@ -11,5 +11,6 @@ pub mod fuzzed;
 pub mod identity;
 pub mod objects;
 pub mod pods;
+pub mod reviews;
 pub mod scheduling;
 pub mod tokens;
