@@ -13,4 +13,5 @@ pub mod objects;
 pub mod pods;
 pub mod reviews;
 pub mod scheduling;
+pub mod secret;
 pub mod tokens;

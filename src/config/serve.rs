@@ -187,7 +187,7 @@ impl Checker {
             return String::new();
         };
         // Any tag does: the job's is put there.
-        if let Err(why) = format!("{prefix}:0").parse::<crate::registry::reference::Reference>() {
+        if let Err(why) = crate::registry::reference::Reference::parse(&format!("{prefix}:0")) {
             self.unusable("--image-prefix", prefix.clone(), why.to_string());
         }
         prefix

@@ -115,6 +115,11 @@ impl Desk {
         self.0.size.saturating_sub(self.0.room.available_permits())
     }
 
+    /// How many run.
+    pub fn running(&self) -> usize {
+        limits::RUNNING.saturating_sub(self.0.hands.available_permits())
+    }
+
     /// Every job there is.
     pub fn all(&self) -> Vec<Arc<Job>> {
         self.jobs().values().map(|sender| Arc::clone(&sender.borrow())).collect()

@@ -22,6 +22,8 @@ pub const PUSH: Duration = Duration::from_secs(3600);
 pub const KEEP_JOBS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Jobs on disk: beyond this the oldest that ended go before their time.
 pub const MOST_JOBS: usize = 10_000;
+/// Between two looks for records whose time is over.
+pub const FORGET: Duration = Duration::from_secs(3600);
 /// Jobs that wait or run at a time, where `--max-queue` says nothing.
 pub const QUEUE: usize = 32;
 /// Jobs that run at a time; the others wait.
@@ -32,6 +34,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(10);
 pub const AGGREGATED: Duration = Duration::from_secs(55);
 /// The same on the second leg, to the node that has the container.
 pub const AGGREGATED_NEXT: Duration = Duration::from_secs(50);
+/// What the way to another node may add to the wait there.
+pub const NEXT_NODE: Duration = Duration::from_secs(3);
 /// Longest that a caller is kept waiting for the end of a job.
 pub const WAIT: Duration = Duration::from_secs(2 * 3600);
 /// Running work gets this long to end after the process is told to stop. Pods get 30 s by default.

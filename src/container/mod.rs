@@ -2,9 +2,15 @@
 //! who waits for whom (`desk`), and the work itself (`checkpoint`).
 
 pub mod archives;
+pub mod checkpoint;
+pub mod counts;
 pub mod desk;
+pub mod dump_log;
 pub mod job;
 pub mod limits;
+pub mod publish;
 pub mod records;
 pub mod request;
+pub mod sealing;
 pub mod subject;
+pub mod workshop;

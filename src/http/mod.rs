@@ -3,6 +3,7 @@
 
 pub mod apiservice;
 pub mod authority;
+pub mod checkpoints;
 pub mod forward;
 pub mod health;
 pub mod identity;
