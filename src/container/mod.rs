@@ -1,5 +1,6 @@
 //! Checkpoints of running containers: what is asked for (`request`, `subject`), the record of the work (`job`, `records`),
-//! who waits for whom (`desk`), and the work itself (`checkpoint`).
+//! who waits for whom (`desk`, `workshop`), the work itself (`checkpoint`), and what becomes of archives: sealed so that
+//! only one can open them (`seal`), pushed as images (`image`, `push`).
 
 pub mod archives;
 pub mod checkpoint;
@@ -11,6 +12,7 @@ pub mod limits;
 pub mod publish;
 pub mod records;
 pub mod request;
+pub mod seal;
 pub mod sealing;
 pub mod subject;
 pub mod workshop;
