@@ -16,5 +16,6 @@ pub mod duration;
 pub mod http;
 pub mod node;
 pub mod pod;
+pub mod registry;
 pub mod telemetry;
 pub mod wire;
