@@ -7,13 +7,17 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::RunArgs;
 
+mod checkpoint;
 pub mod doctor;
 mod lock_holder;
 mod node_view;
 mod output;
 pub mod probe;
+mod progress;
+mod proxy;
 pub mod render;
 mod run;
+mod service_api;
 pub mod status;
 
 /// It did what was asked.
@@ -68,6 +72,12 @@ enum Command {
     Render(render::Render),
     /// Ask the agent of this pod whether it is live or ready (for the container's probes)
     Probe(probe::ProbeArgs),
+    /// Checkpoint a pod's containers, from anywhere with a kubeconfig
+    #[command(after_long_help = checkpoint::EXAMPLES)]
+    Checkpoint(Box<checkpoint::CheckpointArgs>),
+    /// Serve the checkpoint URLs on localhost with your kubeconfig, in place of `kubectl proxy`
+    #[command(after_long_help = proxy::EXAMPLES)]
+    Proxy(proxy::ProxyArgs),
     /// Print a completion script
     Completions {
         /// For which shell
@@ -90,6 +100,8 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(args),
         Command::Render(args) => render::run(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "pod-checkpointer", &mut script);
