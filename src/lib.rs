@@ -17,5 +17,6 @@ pub mod http;
 pub mod node;
 pub mod pod;
 pub mod registry;
+pub mod service;
 pub mod telemetry;
 pub mod wire;

@@ -48,6 +48,8 @@ pub struct ServeConfig {
     pub registry: RegistryArgs,
     /// How the API server is reached.
     pub api: ApiConfig,
+    /// Directory with the credentials of our ServiceAccount.
+    pub service_account: PathBuf,
     /// The token for other instances, bound to our audience.
     pub peer_token: PathBuf,
     /// Logs.
@@ -139,6 +141,7 @@ impl ServeConfig {
                 limit: check.push_timeout(given(args.push_timeout)),
             },
             api: check.api(args.api),
+            service_account: args.service_account_dir,
             peer_token: args.peer_token,
             logs: Logs { format, level: log_level },
             ignored,

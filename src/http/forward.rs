@@ -20,6 +20,7 @@ use super::refusal::Refusal;
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
 use crate::cluster::reviews::Caller;
+use crate::pod::key::check_name;
 use crate::wire::{Answer, Host, Limits, WireError, exchange};
 use target::Instances;
 
@@ -87,9 +88,7 @@ impl Forwarder {
         let tls = self.authority.trust();
         let tls =
             tls.ok_or_else(|| Refusal::unavailable("the CA of the instances has not been read yet; try again"))?;
-        if !target::is_name(node) {
-            return Err(Refusal::not_found(format!("{node:?} is no name of a node")));
-        }
+        check_name("node", node).map_err(|why| Refusal::not_found(why.to_string()))?;
         let object =
             self.client.get(&format!("/api/v1/nodes/{node}"), "Node", LOOKUP).await.map_err(|why| match why {
                 ApiError::NotFound(_) => Refusal::not_found(format!("there is no node {node}")),

@@ -12,6 +12,7 @@ mod openapi;
 pub mod probe_socket;
 pub mod refusal;
 pub mod server;
+pub mod vitals;
 
 use crate::pod::status::StatusDoc;
 

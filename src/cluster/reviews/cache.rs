@@ -31,35 +31,45 @@ pub(super) struct Cache<T> {
 
 /// All lives are equal, so the oldest end first.
 struct Held<T> {
-    answers: HashMap<Key, (T, Instant)>,
-    order: VecDeque<(Key, Instant)>,
+    answers: HashMap<Key, Answer<T>>,
+    order: VecDeque<(Key, u64)>,
+    /// Number of the next answer: a question may have been answered anew before its first answer is over.
+    next: u64,
+}
+
+struct Answer<T> {
+    number: u64,
+    since: Instant,
+    said: T,
 }
 
 impl<T: Clone> Cache<T> {
     pub(super) fn new(most: usize, life: Duration) -> Self {
-        Self { most, life, held: Mutex::new(Held { answers: HashMap::new(), order: VecDeque::new() }) }
+        Self { most, life, held: Mutex::new(Held { answers: HashMap::new(), order: VecDeque::new(), next: 0 }) }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<T> {
         let held = self.lock();
-        let (answer, since) = held.answers.get(key)?;
-        (since.elapsed() < self.life).then(|| answer.clone())
+        let answer = held.answers.get(key)?;
+        (answer.since.elapsed() < self.life).then(|| answer.said.clone())
     }
 
-    pub(super) fn put(&self, key: Key, answer: T) {
-        let now = Instant::now();
+    pub(super) fn put(&self, key: Key, said: T) {
         let mut held = self.lock();
-        held.answers.insert(key, (answer, now));
-        held.order.push_back((key, now));
-        while let Some((oldest, since)) = held.order.front().copied() {
-            if held.order.len() <= self.most && now.duration_since(since) < self.life {
+        let number = held.next;
+        held.next += 1;
+        held.answers.insert(key, Answer { number, since: Instant::now(), said });
+        held.order.push_back((key, number));
+        while let Some((oldest, number)) = held.order.front().copied() {
+            let latest = held.answers.get(&oldest).filter(|answer| answer.number == number);
+            let over = latest.is_none_or(|answer| answer.since.elapsed() >= self.life);
+            if !over && held.order.len() <= self.most {
                 break;
             }
-            held.order.pop_front();
-            // It may have been answered anew meanwhile.
-            if held.answers.get(&oldest).is_some_and(|(_, latest)| *latest == since) {
+            if latest.is_some() {
                 held.answers.remove(&oldest);
             }
+            held.order.pop_front();
         }
     }
 

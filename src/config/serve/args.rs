@@ -122,6 +122,14 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub(super) api: ApiArgs,
+    /// Directory with the token and the CA of our ServiceAccount, for the API server and the kubelet
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount",
+        help_heading = "API server"
+    )]
+    pub(super) service_account_dir: PathBuf,
 
     /// One line a message, or one JSON object [default: json where ENVIRONMENT=prod, else text]
     #[arg(long, env = "POD_CHECKPOINTER_LOG_FORMAT", value_enum, help_heading = "Logs")]

@@ -108,13 +108,5 @@ pub(super) fn address(
     }
 }
 
-/// As the names of Nodes are: nothing that would mean something in a URL.
-pub(super) fn is_name(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    (1..=253).contains(&text.len())
-        && text.chars().all(allowed)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-}
-
 #[cfg(test)]
 mod tests;
