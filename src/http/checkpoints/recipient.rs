@@ -19,8 +19,9 @@ const CERTIFICATE: &str = "tls.crt";
 pub(super) async fn certificate(api: &ApiClient, namespace: &str, name: &str) -> Result<String, Refusal> {
     let which = format!("Secret {namespace}/{name}");
     let found = secret::get(api, namespace, name, &[CERTIFICATE]).await.map_err(|why| match why {
-        ApiError::Denied(_) => Refusal::internal(format!(
-            "serve itself may not read {which}: bind its ServiceAccount to the role for encryptionSecret in that namespace"
+        ApiError::Denied(why) => Refusal::internal(format!(
+            "serve itself may not read {which}: bind its ServiceAccount to the role for encryptionSecret in that \
+             namespace ({why})"
         )),
         why => Refusal::unavailable(format!("{which} cannot be read: {why}")),
     })?;
