@@ -7,11 +7,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::RunArgs;
 
+mod archive;
 pub mod doctor;
 mod lock_holder;
 mod node_view;
 mod output;
 pub mod probe;
+mod progress;
 pub mod render;
 mod run;
 pub mod status;
@@ -68,6 +70,9 @@ enum Command {
     Render(render::Render),
     /// Ask the agent of this pod whether it is live or ready (for the container's probes)
     Probe(probe::ProbeArgs),
+    /// Checkpoint archives of containers: push
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Print a completion script
     Completions {
         /// For which shell
@@ -90,6 +95,7 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(args),
         Command::Render(args) => render::run(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Archive(command) => archive::run(&command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "pod-checkpointer", &mut script);

@@ -135,7 +135,8 @@ impl Asker {
         }
         let request = request.body(body).map_err(|why| unsent(&why))?;
         let wire = |why| RegistryError::Wire { what: question.what.clone(), why };
-        wire::exchange(&host, request, limits).await.map_err(wire)
+        // A TLS connection in the making is large.
+        Box::pin(wire::exchange(&host, request, limits)).await.map_err(wire)
     }
 
     /// Where an answer leads, if it leads anywhere.

@@ -142,20 +142,27 @@ pub enum RegistryError {
     },
 }
 
+/// It may work at another time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Again {
+    /// When the registry wants to be asked again.
+    pub(super) after: Option<Duration>,
+}
+
 impl RegistryError {
-    /// Whether the same may work a little later, as the answers say so; with the wait that the registry asks for.
-    pub(super) fn passes(&self) -> Option<Option<Duration>> {
+    /// Whether the same may work a little later, as far as the answer says.
+    pub(super) fn passes(&self) -> Option<Again> {
         match self {
             Self::Wire { why, .. } => match why {
-                WireError::Connect { .. } | WireError::Silent { .. } | WireError::Broken { .. } => Some(None),
+                WireError::Connect { .. } | WireError::Silent { .. } | WireError::Broken { .. } => Some(Again::default()),
                 WireError::Tls { .. } | WireError::TooLong { .. } => None,
             },
             Self::Refused { status, after, .. } => {
                 let busy = matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
                 let broken = status.is_server_error() && *status != StatusCode::NOT_IMPLEMENTED;
-                (busy || broken).then_some(*after)
+                (busy || broken).then_some(Again { after: *after })
             }
-            Self::Expired { .. } => Some(None),
+            Self::Expired { .. } => Some(Again::default()),
             _ => None,
         }
     }
