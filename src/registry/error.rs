@@ -25,8 +25,13 @@ pub enum RegistryError {
         /// The act and its object.
         what: String,
         /// What the connection says.
-        #[source]
         why: WireError,
+    },
+    /// Plain HTTP where TLS was expected.
+    #[error("{host} speaks no TLS; if plain HTTP is right there, name it with --plain-http {host}")]
+    NoTls {
+        /// The server.
+        host: String,
     },
     /// The registry says no.
     #[error("cannot {what}: the registry answers {status}{said}")]
@@ -119,7 +124,7 @@ pub enum RegistryError {
     },
     /// The file on this side.
     #[error("cannot read the archive while it is pushed: {0}")]
-    Source(#[source] io::Error),
+    Source(io::Error),
     /// It is still being written, or was replaced.
     #[error(
         "the archive changed while it was pushed: it had {expected} bytes and now has {found}; wait until it is complete"
@@ -154,7 +159,9 @@ impl RegistryError {
     pub(super) fn passes(&self) -> Option<Again> {
         match self {
             Self::Wire { why, .. } => match why {
-                WireError::Connect { .. } | WireError::Silent { .. } | WireError::Broken { .. } => Some(Again::default()),
+                WireError::Connect { .. } | WireError::Silent { .. } | WireError::Broken { .. } => {
+                    Some(Again::default())
+                }
                 WireError::Tls { .. } | WireError::TooLong { .. } => None,
             },
             Self::Refused { status, after, .. } => {

@@ -115,7 +115,9 @@ fn open(path: &Path) -> Result<File, Error> {
     let shown = || format!("cannot read {}", path.display());
     let file = File::open(path).with_context(shown)?;
     if !file.metadata().with_context(shown)?.is_file() {
-        return Err(Error::from(io::Error::from(io::ErrorKind::InvalidInput)).context(format!("{} is no file", path.display())));
+        return Err(
+            Error::from(io::Error::from(io::ErrorKind::InvalidInput)).context(format!("{} is no file", path.display()))
+        );
     }
     if is_sealed(&file).with_context(shown)? {
         return Err(Error::from(PushError::Sealed).context(path.display().to_string()));
