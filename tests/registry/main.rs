@@ -1,5 +1,6 @@
 //! The client against a registry in this process: an honest one, and those that lie, break, hang or harvest.
 
+mod command;
 mod credentials;
 mod honest;
 mod lying;
