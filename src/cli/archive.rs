@@ -1,4 +1,4 @@
-//! `archive`: looking at checkpoint archives on this machine, sealing and opening them.
+//! `archive`: looking at checkpoint archives on this machine, sealing and opening them, making images of them.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 mod inspect;
 mod ls;
+mod push;
 mod seal;
 mod unseal;
 
@@ -26,6 +27,9 @@ pub enum ArchiveCommand {
     /// Open a sealed archive with the certificate's private key
     #[command(after_long_help = unseal::EXAMPLES)]
     Unseal(unseal::UnsealArgs),
+    /// Make an image of an archive and push it to a registry
+    #[command(after_long_help = push::EXAMPLES)]
+    Push(push::PushArgs),
 }
 
 /// Does it, and says what the exit code is.
@@ -35,6 +39,7 @@ pub(super) fn run(command: &ArchiveCommand) -> u8 {
         ArchiveCommand::Inspect(args) => inspect::run(args),
         ArchiveCommand::Seal(args) => seal::run(args),
         ArchiveCommand::Unseal(args) => unseal::run(args),
+        ArchiveCommand::Push(args) => push::run(args),
     }
 }
 
