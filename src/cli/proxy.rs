@@ -174,4 +174,3 @@ fn service_router(proxy: Proxy) -> Router {
         .layer(from_fn_with_state(Arc::clone(&proxy.hosts), guard::check))
         .with_state(proxy)
 }
-
