@@ -151,18 +151,14 @@ impl Workshop {
     fn tell_end(&self, job: &Job) {
         let seconds = job.changed - job.accepted;
         let files = job.taken.iter().map(|taken| taken.file.as_str()).collect::<Vec<_>>().join(", ");
-        match &job.state {
-            State::Failed { reason, .. } => {
-                self.counts.failed();
-                tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
-            }
-            _ => {
-                self.counts.done();
-                let image = job.image.as_deref().unwrap_or("");
-                let deleted = job.order.delete_pod;
-                tracing::info!(job = %job.id, seconds, %files, image, deleted, "a checkpoint is done");
-            }
+        if let State::Failed { reason, .. } = &job.state {
+            self.counts.failed();
+            tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
+            return;
         }
+        self.counts.done();
+        let image = job.image.as_deref().unwrap_or("");
+        tracing::info!(job = %job.id, seconds, %files, image, deleted = job.order.delete_pod, "a checkpoint is done");
     }
 
     fn look_for_late(&self, job: &Job) {
