@@ -131,8 +131,11 @@ impl Held {
 }
 
 fn digest(content: &[u8]) -> String {
-    let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    use std::fmt::Write;
+    Sha256::digest(content).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all");
+        text
+    })
 }
 
 fn said(code: StatusCode, headers: &[(&'static str, &str)]) -> Response {
