@@ -50,7 +50,7 @@ fn no_byte_may_be_missing_or_too_many() {
 
 #[test]
 fn a_file_that_ends_between_chunks_is_told_to_be_cut() {
-    let sealed = EC.seal(&[7; 3 * CHUNK]);
+    let sealed = EC.seal(&vec![7; 3 * CHUNK]);
     let first = payload(&sealed) + 16;
     for chunks in 1..3 {
         let cut = EC.open(&sealed[..first + chunks * (CHUNK + 16)]);
@@ -60,7 +60,7 @@ fn a_file_that_ends_between_chunks_is_told_to_be_cut() {
 
 #[test]
 fn chunks_cannot_change_places() {
-    let sealed = EC.seal(&[7; 3 * CHUNK]);
+    let sealed = EC.seal(&vec![7; 3 * CHUNK]);
     let chunk = |number: usize| payload(&sealed) + 16 + number * (CHUNK + 16);
     let mut swapped = sealed[..chunk(0)].to_vec();
     for number in [1, 0, 2] {
