@@ -10,6 +10,7 @@ pub mod listener;
 mod openapi;
 pub mod probe_socket;
 pub mod refusal;
+mod rounds;
 pub mod server;
 
 use crate::pod::status::StatusDoc;
