@@ -227,3 +227,35 @@ fn declined(why: &Declined) -> Refusal {
         Declined::Record(_) | Declined::Broken(_) => Refusal::internal(why.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::reviews::Caller;
+
+    fn patience(via: Via, wait: Option<&str>, ago: u64) -> Duration {
+        let caller = Caller { user: "jane".to_owned(), uid: None, groups: Vec::new(), extra: BTreeMap::new() };
+        let query = wait.map(|wait| ("wait".to_owned(), wait.to_owned())).into_iter().collect();
+        let began = Instant::now().checked_sub(Duration::from_secs(ago)).unwrap();
+        let (method, path, body) = (Method::POST, String::new(), Bytes::new());
+        Asked { who: Identified { caller, via }, method, path, query, body, began }.patience().unwrap()
+    }
+
+    #[test]
+    fn through_the_api_server_nobody_waits_longer_than_it_does() {
+        let limit = Duration::from_secs(60);
+        for (wait, ago) in [(None, 0), (None, 20), (Some("3600"), 0), (Some("50"), 40), (None, 100)] {
+            let whole = patience(Via::FrontProxy, wait, ago) + Duration::from_secs(ago);
+            assert!(whole < limit || ago > 55, "{wait:?} after {ago} s: {whole:?}");
+        }
+        assert_eq!(patience(Via::FrontProxy, None, 100), Duration::ZERO);
+        assert_eq!(patience(Via::FrontProxy, Some("2"), 0), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn straight_callers_wait_for_the_end_or_as_long_as_they_say() {
+        assert_eq!(patience(Via::Token, None, 100), limits::WAIT);
+        assert_eq!(patience(Via::Certificate, Some("7"), 0), Duration::from_secs(7));
+        assert_eq!(patience(Via::Forwarded, Some("4000000000"), 0), limits::WAIT);
+    }
+}

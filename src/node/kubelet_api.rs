@@ -121,13 +121,18 @@ impl KubeletApi {
 
     /// A kubelet whose certificate is not of the cluster's CA was not told anything yet, so it may be asked again.
     async fn ask_node(&self, path: &str, cluster: &Path, own: &Path, limits: Limits) -> Result<Answer, KubeletError> {
+        let mut stranger = None;
         if let Ok(authorities) = tls::certificates_of(cluster) {
             match self.ask(path, Trust::Authorities(authorities), limits).await {
-                Err(KubeletError::Stranger(why, _)) => tracing::debug!("{why}; trying the kubelet's own certificate"),
+                Err(KubeletError::Stranger(why, _)) => stranger = Some(why),
                 other => return other,
             }
         }
-        let certificate = tls::certificates_of(own)?.swap_remove(0);
+        let certificate = match (tls::certificates_of(own), stranger) {
+            (Ok(mut certificates), _) => certificates.swap_remove(0),
+            (Err(unread), Some(why)) => return Err(KubeletError::Stranger(why, unread.to_string())),
+            (Err(unread), None) => return Err(unread.into()),
+        };
         self.ask(path, Trust::Exactly(certificate), limits).await.map_err(|why| named(why, own))
     }
 

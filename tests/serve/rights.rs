@@ -120,3 +120,19 @@ async fn a_pod_elsewhere_is_asked_for_there_once_and_no_further() {
     assert_eq!(here.code, 201, "{}", here.body);
     assert_eq!(site.records()[0]["caller"], "jane");
 }
+
+#[tokio::test]
+async fn only_the_kubelet_itself_gets_our_token() {
+    let site = Site::new().await;
+    let other = rcgen::generate_simple_self_signed(vec!["node-1".to_owned()]).unwrap().cert.pem();
+    let own = site.config.kubelet.dir.join("pki/kubelet.crt");
+    let kept = std::fs::read(&own).unwrap();
+    std::fs::write(&own, &other).unwrap();
+    let said = site.post(IMAGE, "").await;
+    assert!(said.code == 500 && said.text("message").contains("--kubelet-ca"), "{}", said.body);
+    assert!(site.kubelet.tokens().is_empty());
+    // A cluster's CA that did not sign it does not stand in the way of its own certificate.
+    std::fs::write(site.config.service_account.join("ca.crt"), other).unwrap();
+    std::fs::write(&own, kept).unwrap();
+    assert_eq!(site.post(IMAGE, "").await.code, 201);
+}

@@ -72,10 +72,11 @@ fn what_cannot_be_used_is_said_with_what_can(#[case] args: &[&str], #[case] said
 }
 
 #[rstest]
-#[case("counter", "")]
-#[case("registry.example.com/UPPER", "")]
-#[case("https://registry.example.com/a", "")]
-fn a_prefix_that_is_no_repository_is_refused(#[case] prefix: &str, #[case] _said: &str) {
+#[case::no_host("counter")]
+#[case::upper_case("registry.example.com/UPPER")]
+#[case::a_url("https://registry.example.com/a")]
+#[case::a_tag("registry.example.com/a:1")]
+fn a_prefix_that_is_no_repository_is_refused(#[case] prefix: &str) {
     let args = [&["--image-prefix", prefix], &REQUIRED[2..]].concat();
     assert!(read(&args).unwrap_err().to_string().contains("--image-prefix"));
 }
@@ -107,5 +108,18 @@ fn every_variable_of_the_document_is_read_by_the_flag_that_the_table_names() {
             Use::Required(flag) | Use::Sets(flag) => assert_eq!(format!("--{}", arg.get_long().unwrap()), flag),
             Use::Ignored(why) => assert!(!why.is_empty() && arg.is_hide_set(), "{}", row.name),
         }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_variable_as_the_table_has_it() {
+    let docs = include_str!("../../../docs/serve.md");
+    for Variable { name, usage, meaning } in VARIABLES {
+        let row = match usage {
+            Use::Required(flag) => format!("| `{name}` | required, `{flag}` | {meaning} |"),
+            Use::Sets(flag) => format!("| `{name}` | `{flag}` | {meaning} |"),
+            Use::Ignored(why) => format!("| `{name}` | ignored | {why} |"),
+        };
+        assert!(docs.contains(&row), "docs/serve.md lacks: {row}");
     }
 }
