@@ -190,6 +190,7 @@ impl Checkpointer {
     /// stay: one is somebody else's.
     pub async fn discard_late(self: Arc<Self>, owner: Owner, late: Late) {
         let end = after(late.until, limits::ABANDONED_ARCHIVE);
+        let mut pause = limits::LOOK_FOR_ARCHIVE;
         while clock::epoch_seconds() < end {
             let (archives, whose, late) = (self.archives.clone(), owner.clone(), late.clone());
             let look = move || {
@@ -207,7 +208,8 @@ impl Checkpointer {
                 Ok(Some(Err(why))) => tracing::warn!("an archive that nobody wants stays: {why}"),
                 Ok(None) | Err(_) => {}
             }
-            sleep(limits::LOOK_FOR_ARCHIVE * 10).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(limits::LOOK_FOR_ABANDONED);
         }
     }
 }

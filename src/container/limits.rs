@@ -16,6 +16,8 @@ pub const LATE_ARCHIVE: Duration = Duration::from_secs(60);
 pub const ABANDONED_ARCHIVE: Duration = Duration::from_secs(3600);
 /// Between two looks for a late archive.
 pub const LOOK_FOR_ARCHIVE: Duration = Duration::from_secs(1);
+/// The same for one that nobody wants, when it has not come soon.
+pub const LOOK_FOR_ABANDONED: Duration = Duration::from_secs(30);
 /// A push, all its retries included, where `KANIKO_TIMEOUT` is not set.
 pub const PUSH: Duration = Duration::from_secs(3600);
 /// Jobs are kept so long after their end.
