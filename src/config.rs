@@ -11,6 +11,7 @@ use crate::pod::timings::Timings;
 
 mod args;
 mod problem;
+pub mod serve;
 mod validate;
 
 pub use args::{ApiArgs, LogFormat, NodeArgs, RunArgs, ScopeArgs};

@@ -5,14 +5,18 @@
 //! See `docs/architecture.md`.
 
 pub mod agent;
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod container;
 pub mod disk;
 pub mod duration;
 pub mod http;
 pub mod node;
 pub mod pod;
+pub mod registry;
+pub mod service;
 pub mod telemetry;
 pub mod wire;

@@ -6,14 +6,21 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::RunArgs;
+use crate::config::serve::ServeArgs;
 
+pub mod archive;
+mod checkpoint;
 pub mod doctor;
 mod lock_holder;
 mod node_view;
 mod output;
 pub mod probe;
+mod progress;
+mod proxy;
 pub mod render;
 mod run;
+mod serve;
+mod service_api;
 pub mod status;
 
 /// It did what was asked.
@@ -60,14 +67,26 @@ enum Command {
     /// The agent: save annotated pods of this node, run them while the API server is away, hand them back
     #[command(after_long_help = run::EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Take, seal and push checkpoints of this node's containers, for whoever may ask over HTTPS
+    #[command(after_long_help = serve::EXAMPLES)]
+    Serve(Box<ServeArgs>),
     /// Show which pods of this node would come back after a power cut, and why not
     Status(status::StatusArgs),
     /// Check everything that this node needs, with the remedy for what is missing
     Doctor(doctor::DoctorArgs),
     /// Print the checkpoint that would be made of a pod, from a file and without a cluster
     Render(render::Render),
+    /// Look at checkpoint archives of containers, encrypt them to a certificate, open them again
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Ask the agent of this pod whether it is live or ready (for the container's probes)
     Probe(probe::ProbeArgs),
+    /// Checkpoint a pod's containers, from anywhere with a kubeconfig
+    #[command(after_long_help = checkpoint::EXAMPLES)]
+    Checkpoint(Box<checkpoint::CheckpointArgs>),
+    /// Serve the checkpoint URLs on localhost with your kubeconfig, in place of `kubectl proxy`
+    #[command(after_long_help = proxy::EXAMPLES)]
+    Proxy(proxy::ProxyArgs),
     /// Print a completion script
     Completions {
         /// For which shell
@@ -86,10 +105,14 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> u8 {
     match command {
         Command::Run(args) => run::run(*args),
+        Command::Serve(args) => serve::run(*args),
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Render(args) => render::run(&args),
+        Command::Archive(command) => archive::run(&command),
         Command::Probe(args) => probe::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "pod-checkpointer", &mut script);

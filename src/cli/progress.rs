@@ -1,6 +1,7 @@
 //! A bar on stderr for work that takes long, where somebody is looking; nothing where nobody is.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -10,12 +11,26 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     /// Of `total` bytes none is done yet.
     pub(super) fn bytes(what: &str, total: u64) -> Self {
-        let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned());
         // A template is a constant; were it wrong, the library's own bar would do.
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
             bar.set_style(style);
         }
+        Self(bar)
+    }
+
+    /// Nobody can say how much there is; only that it goes on.
+    pub(super) fn waiting(what: &str) -> Self {
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target).with_message(what.to_owned());
+        // As above.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }
 

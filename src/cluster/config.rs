@@ -9,6 +9,8 @@ use super::error::chain;
 
 /// Connecting, TLS included, may take this long: a black-holed server must not cost more.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// The same from a workstation, which may be a continent away.
+const FAR_CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// A connection on which nothing was read for so long is dead; above the silence that a watch is allowed.
 const READ_LIMIT: Duration = Duration::from_secs(240);
 
@@ -45,6 +47,12 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
+        why: String,
+    },
+    /// Nothing here says where the cluster is, or what does is of no use.
+    #[error("no cluster to ask: {why}; give --kubeconfig FILE, set KUBECONFIG, or see `kubectl config view`")]
+    Environment {
+        /// What was tried.
         why: String,
     },
     /// CA or token that cannot be read or used.
@@ -131,6 +139,30 @@ async fn load(path: &Path) -> Result<kube::Config, ConfigError> {
     let bad = |why: String| ConfigError::Kubeconfig { path: path.to_owned(), why };
     let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
     kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|e| bad(chain(&e)))
+}
+
+/// A client as `kubectl` would make one: of this kubeconfig and context, else of `KUBECONFIG` or `~/.kube/config`, else of the
+/// pod that we are in. Its requests have no deadline: a watch may last.
+pub async fn from_environment(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Client, ConfigError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let bad = |why: String| ConfigError::Kubeconfig { path: path.to_owned(), why };
+            let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
+            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| bad(chain(&e)))?
+        }
+        None => match kube::Config::from_kubeconfig(&options).await {
+            Ok(config) => config,
+            Err(why) => kube::Config::incluster()
+                .ok()
+                .filter(|_| context.is_none())
+                .ok_or_else(|| ConfigError::Environment { why: chain(&why) })?,
+        },
+    };
+    config.connect_timeout = Some(FAR_CONNECT_LIMIT);
+    config.read_timeout = None;
+    config.default_retry = false;
+    kube::Client::try_from(config).map_err(|e| ConfigError::Environment { why: chain(&e) })
 }
 
 /// The `server:` of a kubeconfig's current context, for asking the same server as the kubelet with credentials of

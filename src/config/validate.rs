@@ -32,7 +32,17 @@ impl Checker {
         if self.problems.is_empty() { Ok(value) } else { Err(ConfigError { problems: self.problems }) }
     }
 
-    fn unusable(&mut self, flag: &'static str, value: impl Into<String>, why: impl Into<String>) {
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    pub(super) fn absolute(&mut self, flag: &'static str, path: &Path) {
+        if !path.is_absolute() {
+            self.unusable(flag, path.display().to_string(), "write an absolute path");
+        }
+    }
+
+    pub(super) fn unusable(&mut self, flag: &'static str, value: impl Into<String>, why: impl Into<String>) {
         self.problems.push(Problem::Unusable { flag, value: value.into(), why: why.into() });
     }
 
@@ -169,9 +179,7 @@ impl Checker {
             ("--run-dir", &args.run_dir),
             ("--lock-file", &args.lock_file),
         ] {
-            if !path.is_absolute() {
-                self.unusable(flag, path.display().to_string(), "write an absolute path");
-            }
+            self.absolute(flag, path);
         }
         let runtime_socket = given(args.container_runtime_endpoint).and_then(|endpoint| self.runtime(&endpoint));
         if let Some(path) = &args.kubelet_kubeconfig {
@@ -243,7 +251,7 @@ impl Checker {
         }
     }
 
-    fn readable_file(&mut self, flag: &'static str, path: &Path, remedy: &str) {
+    pub(super) fn readable_file(&mut self, flag: &'static str, path: &Path, remedy: &str) {
         if let Err(why) = fs::File::open(path) {
             self.unusable(flag, path.display().to_string(), format!("{}; {remedy}", plain(&why)));
         }

@@ -66,6 +66,19 @@ impl Beneath {
         self.open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
     }
 
+    /// A regular file, to be read as a stream.
+    pub fn open_file(&self, path: &str) -> Outcome<File> {
+        // O_NONBLOCK: a pipe planted under the name must not hold us up.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = File::from(self.open(path, flags, Mode::empty()).map_err(self.fail("open", path))?);
+        let fail = |cause| FileError::new("open", self.locate(path), cause);
+        if file.metadata().map_err(fail)?.is_file() {
+            Ok(file)
+        } else {
+            Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")))
+        }
+    }
+
     /// The directory that holds `path`, and the last name.
     fn holder<'a>(&self, path: &'a str) -> Result<(OwnedFd, &'a str), Errno> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -140,15 +153,8 @@ impl Files for Beneath {
     }
 
     fn read(&self, path: &str, limit: u64) -> Outcome<Vec<u8>> {
-        // O_NONBLOCK: a pipe planted under the name must not hold us up.
-        let fd = self
-            .open(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK, Mode::empty())
-            .map_err(self.fail("read", path))?;
         let fail = |cause| FileError::new("read", self.locate(path), cause);
-        let file = File::from(fd);
-        if !file.metadata().map_err(fail)?.is_file() {
-            return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-        }
+        let file = self.open_file(path)?;
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
         if bytes.len() as u64 > limit {

@@ -1,8 +1,18 @@
-//! What the agent answers to those who ask it: HTTP on loopback for people and Prometheus, a unix socket for probes.
+//! What is answered to those who ask. The agent: HTTP on loopback for people and Prometheus (`server`), a unix socket for
+//! probes. `serve`: HTTPS for callers near and far (`listener`), who must be known (`identity`).
 
+pub mod apiservice;
+pub mod authority;
+pub mod checkpoints;
+pub mod forward;
 pub mod health;
+pub mod identity;
+pub mod listener;
+mod openapi;
 pub mod probe_socket;
+pub mod refusal;
 pub mod server;
+pub mod vitals;
 
 use crate::pod::status::StatusDoc;
 

@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod fuzzed;
 pub mod images;
 pub mod kubelet;
+pub mod kubelet_api;
 mod listing;
 pub mod pull_records;
 pub mod runtime_watch;

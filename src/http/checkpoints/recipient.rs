@@ -1,0 +1,50 @@
+//! What the caller names and we look up before a job is taken: the certificate to seal to, and the containers.
+
+use jiff::Timestamp;
+
+use super::super::refusal::Refusal;
+use crate::clock;
+use crate::cluster::client::ApiClient;
+use crate::cluster::error::ApiError;
+use crate::cluster::secret;
+use crate::container::request::Order;
+use crate::container::seal::Recipient;
+use crate::container::subject::Unfit;
+
+const TLS: &str = "kubernetes.io/tls";
+const CERTIFICATE: &str = "tls.crt";
+
+/// The certificate of the Secret, in PEM, if an archive can be sealed to it. The caller's right to the Secret must have been
+/// reviewed: what is wrong with it says something about it.
+pub(super) async fn certificate(api: &ApiClient, namespace: &str, name: &str) -> Result<String, Refusal> {
+    let which = format!("Secret {namespace}/{name}");
+    let found = secret::get(api, namespace, name, &[CERTIFICATE]).await.map_err(|why| match why {
+        ApiError::Denied(why) => Refusal::internal(format!(
+            "serve itself may not read {which}: bind its ServiceAccount to the role for encryptionSecret in that \
+             namespace ({why})"
+        )),
+        why => Refusal::unavailable(format!("{which} cannot be read: {why}")),
+    })?;
+    let secret = found.ok_or_else(|| Refusal::not_found(format!("there is no {which}")))?;
+    if secret.kind != TLS {
+        return Err(Refusal::bad_request(format!(
+            "{which} is of type {}; encryptionSecret must be of type {TLS}",
+            secret.kind
+        )));
+    }
+    let pem = secret.value(CERTIFICATE).filter(|pem| !pem.is_empty());
+    let pem = pem.ok_or_else(|| Refusal::bad_request(format!("{which} has no {CERTIFICATE}")))?;
+    let now = Timestamp::from_second(clock::epoch_seconds()).unwrap_or(Timestamp::UNIX_EPOCH);
+    Recipient::from_pem(pem, now).map_err(|why| Refusal::bad_request(format!("{which}: {why}")))?;
+    String::from_utf8(pem.to_vec()).map_err(|_| Refusal::bad_request(format!("{which}: its {CERTIFICATE} is not text")))
+}
+
+/// A container that is not there is not found; one that does not run is there.
+pub(super) fn unfit(order: &Order, why: &Unfit) -> Refusal {
+    let said = format!("pod {}/{}: {why}", order.namespace, order.pod);
+    match why {
+        Unfit::NoContainer { .. } => Refusal::not_found(said),
+        Unfit::NotRunning { .. } => Refusal::conflict(said),
+        Unfit::Garbled(_) => Refusal::unavailable(said),
+    }
+}

@@ -1,0 +1,109 @@
+//! Manifests and indexes, put and read back.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, StatusCode};
+
+use super::ask::Question;
+use super::client::{Registry, confirmed};
+use super::digest::Digest;
+use super::error::RegistryError;
+use super::reference::Reference;
+use super::retry::Tries;
+use super::token::Place;
+
+/// A manifest or index, as the registry has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its media type.
+    pub media_type: String,
+    /// Byte for byte.
+    pub bytes: Bytes,
+    /// Of the bytes.
+    pub digest: Digest,
+}
+
+/// What the distribution spec has registries take.
+const LONGEST: usize = 4 << 20;
+const ANY: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                   application/vnd.docker.distribution.manifest.list.v2+json, \
+                   application/vnd.docker.distribution.manifest.v2+json";
+
+impl Registry {
+    /// Puts a manifest under a tag or its own digest, and reads it back.
+    pub async fn put_manifest(
+        &self,
+        reference: &Reference,
+        name: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Digest, RegistryError> {
+        let what = format!("put {name} into {}", at(reference));
+        let place = self.place(reference);
+        let mut question = Question::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
+        question.content = Some(media_type.to_owned());
+        question.body = Bytes::copy_from_slice(bytes);
+        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        loop {
+            if let Some(ended) = tries.once(self.put_once(&place, name, &question)).await {
+                return ended;
+            }
+        }
+    }
+
+    async fn put_once(&self, place: &Place, name: &str, question: &Question) -> Result<Digest, RegistryError> {
+        let (digest, what) = (Digest::of(&question.body), question.what.as_str());
+        let answer = self.asker.ask(place, question).await?;
+        match answer.status() {
+            // 202 and 204: seen from registries behind a proxy of their own.
+            StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what)?,
+            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(place, answer, what).await),
+            _ => return Err(self.asker.refused(answer, what).await),
+        }
+        let found = match self.read_once(place, name, what).await? {
+            Some(back) if back.bytes == question.body => return Ok(digest),
+            Some(back) => back.digest.to_string(),
+            None => "nothing".to_owned(),
+        };
+        Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
+    }
+
+    /// What a tag or digest stands for; none if nothing does.
+    pub async fn manifest(&self, reference: &Reference, name: &str) -> Result<Option<Manifest>, RegistryError> {
+        let what = format!("read {name} of {}", at(reference));
+        let place = self.place(reference);
+        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        loop {
+            if let Some(ended) = tries.once(self.read_once(&place, name, &what)).await {
+                return ended;
+            }
+        }
+    }
+
+    async fn read_once(&self, place: &Place, name: &str, what: &str) -> Result<Option<Manifest>, RegistryError> {
+        let mut question = Question::new(Method::GET, place.target(&format!("manifests/{name}")), what);
+        question.accept = Some(ANY);
+        let answer = self.asker.ask(place, &question).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(place, answer, what).await),
+            _ => return Err(self.asker.refused(answer, what).await),
+        }
+        let media_type = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
+        let claimed = answer.headers().get("docker-content-digest").cloned();
+        let wire = |why| RegistryError::Wire { what: what.to_owned(), why };
+        let bytes = answer.bytes(LONGEST).await.map_err(wire)?;
+        let digest = Digest::of(&bytes);
+        // Asked for by digest, or named by one: the bytes must be that.
+        let named = [Digest::parse(name), claimed.and_then(|claimed| Digest::parse(claimed.to_str().ok()?))];
+        match named.into_iter().flatten().find(|named| *named != digest) {
+            Some(expected) => Err(RegistryError::Digest { what: what.to_owned(), expected, found: digest.to_string() }),
+            None => Ok(Some(Manifest { media_type, bytes, digest })),
+        }
+    }
+}
+
+fn at(reference: &Reference) -> String {
+    format!("{}/{}", reference.authority(), reference.repository)
+}

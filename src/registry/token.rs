@@ -1,0 +1,189 @@
+//! Who may ask for what: answers a registry's challenge with name and password or with a token, and keeps that until it
+//! expires. Credentials go to the registry that they are for, or to a token server that has an entry of its own; never to
+//! whom a challenge names just so.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::challenge::Challenge;
+use super::credentials::{Credentials, Login};
+use super::location::{Origin, Target, escaped};
+
+/// A repository of a registry, as it is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The server of the API.
+    pub(super) origin: Origin,
+    /// The host by which credentials know it.
+    pub(super) authority: String,
+    /// The repository.
+    pub(super) repository: String,
+    /// Another one that is read too.
+    pub(super) also: Option<String>,
+}
+
+/// The value of an `Authorization` header.
+#[derive(Clone)]
+pub(super) struct Access {
+    pub(super) header: Zeroizing<String>,
+    until: Option<Instant>,
+}
+
+impl Access {
+    /// One that does not expire.
+    pub(super) fn lasting(header: Zeroizing<String>) -> Self {
+        Self { header, until: None }
+    }
+}
+
+/// How a token is asked for.
+pub(super) struct Errand {
+    /// Where.
+    pub(super) target: Target,
+    /// `Authorization`, if it has one.
+    pub(super) header: Option<Zeroizing<String>>,
+    /// A form to be posted; a GET without.
+    pub(super) form: Option<Zeroizing<String>>,
+}
+
+/// What to do about a challenge.
+pub(super) enum Plan {
+    /// Use this.
+    Use(Access),
+    /// Ask a token server first.
+    Fetch(Errand),
+    /// Nobody here has a name that could be given.
+    Nobody,
+    /// The challenge names another server.
+    Foreign(Origin),
+    /// The realm is no place to go to.
+    Nowhere,
+}
+
+/// A token that says no other is good for so long (the distribution project's token specification).
+const USUAL: Duration = Duration::from_secs(60);
+/// Not used any more so long before it expires: a request takes its time.
+const MARGIN: Duration = Duration::from_secs(10);
+/// One process pushes to a few repositories. More are no reason to grow.
+const MOST: usize = 64;
+
+/// Rights that were given, by server and scope.
+#[derive(Default)]
+pub(super) struct Held(Mutex<HashMap<(Origin, String), Access>>);
+
+impl Held {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Origin, String), Access>> {
+        // Nothing that could panic happens while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was given for this repository, unless it is about to expire.
+    pub(super) fn get(&self, place: &Place) -> Option<Access> {
+        let all = self.lock();
+        let access = all.get(&(place.origin.clone(), place.scope()))?;
+        access.until.is_none_or(|until| until > Instant::now()).then(|| access.clone())
+    }
+
+    /// Keeps it.
+    pub(super) fn put(&self, place: &Place, access: &Access) {
+        let mut all = self.lock();
+        if all.len() >= MOST {
+            all.clear();
+        }
+        all.insert((place.origin.clone(), place.scope()), access.clone());
+    }
+
+    /// It was not accepted.
+    pub(super) fn forget(&self, place: &Place) {
+        self.lock().remove(&(place.origin.clone(), place.scope()));
+    }
+
+    /// Takes what is held out of a text.
+    pub(super) fn hide(&self, mut text: String) -> String {
+        for access in self.lock().values() {
+            let secret = access.header.split_once(' ').map_or(access.header.as_str(), |(_, secret)| secret);
+            text = text.replace(secret, "…");
+        }
+        text
+    }
+}
+
+impl Place {
+    /// In the words of token servers.
+    fn scope(&self) -> String {
+        let own = format!("repository:{}:pull,push", self.repository);
+        self.also.as_ref().map_or(own.clone(), |also| format!("{own} repository:{also}:pull"))
+    }
+}
+
+/// What to do about `challenge`. Scopes are ours: a registry cannot have a token made for something else.
+pub(super) fn plan(place: &Place, challenge: &Challenge, credentials: &Credentials) -> Plan {
+    let own = credentials.login(&place.authority, &place.repository);
+    let Challenge::Bearer { realm, service } = challenge else {
+        let header = own.and_then(Login::basic);
+        return header.map_or(Plan::Nobody, |header| Plan::Use(Access::lasting(header)));
+    };
+    let base = Target::new(place.origin.clone(), "/");
+    let Ok(mut target) = base.resolve(realm) else { return Plan::Nowhere };
+    let Ok(login) = login_for(place, &target.origin, own, credentials) else { return Plan::Foreign(target.origin) };
+    let scope = place.scope();
+    if let Some(Login::Identity(token)) = login {
+        let service = service.as_deref().map(escaped).unwrap_or_default();
+        let form = format!(
+            "grant_type=refresh_token&client_id=pod-checkpointer&service={service}&scope={}&refresh_token={}",
+            escaped(&scope),
+            Zeroizing::new(escaped(token)).as_str(),
+        );
+        return Plan::Fetch(Errand { target, header: None, form: Some(Zeroizing::new(form)) });
+    }
+    if let Some(service) = service {
+        target = target.with("service", service);
+    }
+    target = scope.split(' ').fold(target, |target, scope| target.with("scope", scope));
+    Plan::Fetch(Errand { target, header: login.and_then(Login::basic), form: None })
+}
+
+/// Whose login a realm may see: the registry's, if it is the registry itself (or Docker Hub's one token server); its own.
+fn login_for<'a>(
+    place: &Place,
+    realm: &Origin,
+    own: Option<&'a Login>,
+    credentials: &'a Credentials,
+) -> Result<Option<&'a Login>, ()> {
+    // Documented at https://distribution.github.io/distribution/spec/auth/token/.
+    let hub = place.authority == "docker.io" && *realm == Origin::new(true, "auth.docker.io", None);
+    if *realm == place.origin || hub {
+        return Ok(own);
+    }
+    match credentials.login(&realm.authority(), "") {
+        Some(login) => Ok(Some(login)),
+        // Nobody's name can be given to anybody.
+        None if own.is_none() => Ok(None),
+        None => Err(()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Given {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// Reads a token server's answer; `now` is when it was asked.
+pub(super) fn read(answer: &[u8], now: Instant) -> Option<Access> {
+    let given: Given = serde_json::from_slice(answer).ok()?;
+    let token = Zeroizing::new(given.token.filter(|token| !token.is_empty()).or(given.access_token)?);
+    let fits = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    let lasts = given.expires_in.map_or(USUAL, Duration::from_secs).min(Duration::from_secs(24 * 3600));
+    let until = now + lasts.saturating_sub(MARGIN);
+    fits.then(|| Access { header: Zeroizing::new(format!("Bearer {}", token.as_str())), until: Some(until) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Blobs on their way up. A file goes in one PATCH, so that its digest need not be known before it is sent; a registry that
+//! takes no PATCH gets it in one PUT after it was hashed. Another attempt begins from the start: half an upload is nothing
+//! that anybody could vouch for.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::ask::{Asker, Question, missing};
+use super::client::{Registry, confirmed};
+use super::digest::{Descriptor, Digest};
+use super::error::RegistryError;
+use super::feed;
+use super::location::Target;
+use super::token::Place;
+use crate::wire::{Answer, WireError};
+
+const OCTETS: &str = "application/octet-stream";
+/// How often it is looked how far it has come.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A file that is to be a blob, and what is known of it and of the registry after failed attempts.
+pub(super) struct Upload<'a> {
+    asker: &'a Asker,
+    place: Place,
+    source: Arc<File>,
+    size: u64,
+    what: String,
+    progress: &'a (dyn Fn(u64) + Sync),
+    digest: Option<Digest>,
+    one_put: bool,
+}
+
+impl<'a> Upload<'a> {
+    pub(super) fn of(
+        asker: &'a Asker,
+        place: Place,
+        source: Arc<File>,
+        what: String,
+        progress: &'a (dyn Fn(u64) + Sync),
+    ) -> Result<Self, RegistryError> {
+        let size = feed::size(&source)?;
+        Ok(Self { asker, place, source, size, what, progress, digest: None, one_put: false })
+    }
+
+    /// From the start.
+    pub(super) async fn attempt(&mut self, registry: &Registry) -> Result<Descriptor, RegistryError> {
+        if let Some(known) = self.there(registry).await? {
+            return Ok(known);
+        }
+        if !self.one_put {
+            if let Some(digest) = self.in_pieces(registry).await? {
+                return self.arrived(registry, digest).await;
+            }
+            tracing::info!("{} takes no streamed uploads: hashing first, then one PUT", self.place.origin.authority());
+            self.one_put = true;
+        }
+        let digest = match self.digest {
+            Some(digest) => digest,
+            None => joined(feed::digest(Arc::clone(&self.source), self.size)).await?.ok_or_else(|| self.unread())?,
+        };
+        self.digest = Some(digest);
+        if let Some(known) = self.there(registry).await? {
+            return Ok(known);
+        }
+        let session = registry.session(&self.place, &self.what).await?;
+        let (answer, read) = self.pour(Method::PUT, session.with_digest(digest)).await?;
+        if answer.status() == StatusCode::CREATED && read != Some(digest) {
+            return Err(self.other(digest, read));
+        }
+        registry.created(&self.place, answer, digest, &self.what).await?;
+        self.arrived(registry, digest).await
+    }
+
+    /// An earlier attempt may have succeeded without our hearing of it.
+    async fn there(&self, registry: &Registry) -> Result<Option<Descriptor>, RegistryError> {
+        let Some(digest) = self.digest else { return Ok(None) };
+        let there = registry.look(&self.place, digest, Some(self.size), &self.what).await?;
+        Ok(there.then_some(Descriptor { digest, size: self.size }))
+    }
+
+    /// POST, PATCH, PUT. None if the registry takes no PATCH.
+    async fn in_pieces(&mut self, registry: &Registry) -> Result<Option<Digest>, RegistryError> {
+        let session = registry.session(&self.place, &self.what).await?;
+        let (answer, digest) = self.pour(Method::PATCH, session.clone()).await?;
+        self.digest = digest.or(self.digest);
+        match answer.status() {
+            // 204: some storage behind a registry.
+            StatusCode::ACCEPTED | StatusCode::CREATED | StatusCode::NO_CONTENT => {}
+            StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::RANGE_NOT_SATISFIABLE
+            | StatusCode::NOT_IMPLEMENTED => return Ok(None),
+            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(&self.place, answer, &self.what).await),
+            _ => return Err(self.asker.refused(answer, &self.what).await),
+        }
+        let Some(digest) = digest else {
+            let why = "it was content before it had everything".to_owned();
+            return Err(RegistryError::Nonsense { what: self.what.clone(), why });
+        };
+        let next = self.asker.next(&session, &answer)?.unwrap_or(session);
+        let question = Question::new(Method::PUT, next.with_digest(digest), &self.what);
+        let answer = self.asker.ask(&self.place, &question).await?;
+        registry.created(&self.place, answer, digest, &self.what).await?;
+        Ok(Some(digest))
+    }
+
+    /// Sends the whole file; with its digest, if it was read to the end.
+    async fn pour(&self, method: Method, target: Target) -> Result<(Answer, Option<Digest>), RegistryError> {
+        let sent = Arc::new(AtomicU64::new(0));
+        let (body, reading) = feed::stream(Arc::clone(&self.source), self.size, Arc::clone(&sent));
+        let mut question = Question::new(method, target, &self.what);
+        question.content = Some(OCTETS.to_owned());
+        let answer = self.watched(&sent, self.asker.pour(&self.place, &question, body)).await;
+        match (answer, joined(reading).await) {
+            // Why the body broke off is the better reason.
+            (_, Err(why)) => Err(why),
+            (Err(why), _) => Err(why),
+            (Ok(answer), Ok(digest)) => Ok((answer, digest)),
+        }
+    }
+
+    /// Until it is answered, or nothing has moved for too long.
+    async fn watched<T>(
+        &self,
+        sent: &AtomicU64,
+        exchange: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let mut exchange = std::pin::pin!(exchange);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut last, mut since) = (0, Instant::now());
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut exchange => {
+                    (self.progress)(sent.load(Ordering::Relaxed));
+                    return answer;
+                }
+                _ = look.tick() => {}
+            }
+            let now = sent.load(Ordering::Relaxed);
+            if now != last {
+                (last, since) = (now, Instant::now());
+                (self.progress)(now);
+            }
+            let limits = &self.asker.limits;
+            let limit = if now == self.size { limits.answer } else { limits.silence };
+            if since.elapsed() > limit {
+                let why = WireError::Silent { host: self.place.origin.authority(), limit };
+                return Err(RegistryError::Wire { what: self.what.clone(), why });
+            }
+        }
+    }
+
+    /// Looks whether it is there, whole.
+    async fn arrived(&self, registry: &Registry, digest: Digest) -> Result<Descriptor, RegistryError> {
+        registry.must_have(&self.place, Descriptor { digest, size: self.size }, &self.what).await
+    }
+
+    fn unread(&self) -> RegistryError {
+        RegistryError::Source(std::io::Error::other(format!("it was not read to the end to {}", self.what)))
+    }
+
+    /// The file was another one when it was hashed.
+    fn other(&self, digest: Digest, read: Option<Digest>) -> RegistryError {
+        let found = read.map_or_else(|| "part of it".to_owned(), |read| read.to_string());
+        RegistryError::Digest { what: self.what.clone(), expected: digest, found }
+    }
+}
+
+impl Registry {
+    /// Begins an upload; the place to send it to.
+    async fn session(&self, place: &Place, what: &str) -> Result<Target, RegistryError> {
+        let question = Question::new(Method::POST, place.target("blobs/uploads/"), what);
+        let answer = self.asker.ask(place, &question).await?;
+        match answer.status() {
+            StatusCode::ACCEPTED => {
+                self.asker.next(&question.target, &answer)?.ok_or_else(|| missing(what, "Location"))
+            }
+            StatusCode::UNAUTHORIZED => Err(self.asker.unauthorized(place, answer, what).await),
+            _ => Err(self.asker.refused(answer, what).await),
+        }
+    }
+
+    /// The last answer of an upload.
+    async fn created(&self, place: &Place, answer: Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
+        match answer.status() {
+            // 204: some storage behind a registry.
+            StatusCode::CREATED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what),
+            StatusCode::UNAUTHORIZED => Err(self.asker.unauthorized(place, answer, what).await),
+            _ => Err(self.asker.refused(answer, what).await),
+        }
+    }
+
+    /// A small blob in one PUT, unless it is there.
+    pub(super) async fn small(
+        &self,
+        place: &Place,
+        bytes: &[u8],
+        of: Descriptor,
+        what: &str,
+    ) -> Result<(), RegistryError> {
+        if self.look(place, of.digest, Some(of.size), what).await? {
+            return Ok(());
+        }
+        let session = self.session(place, what).await?;
+        let mut question = Question::new(Method::PUT, session.with_digest(of.digest), what);
+        question.content = Some(OCTETS.to_owned());
+        question.body = Bytes::copy_from_slice(bytes);
+        let answer = self.asker.ask(place, &question).await?;
+        self.created(place, answer, of.digest, what).await?;
+        self.must_have(place, of, what).await.map(drop)
+    }
+
+    /// What was uploaded is there.
+    async fn must_have(&self, place: &Place, of: Descriptor, what: &str) -> Result<Descriptor, RegistryError> {
+        if self.look(place, of.digest, Some(of.size), what).await? {
+            return Ok(of);
+        }
+        let found = "that it has no such blob".to_owned();
+        Err(RegistryError::Digest { what: what.to_owned(), expected: of.digest, found })
+    }
+}
+
+/// What a thread that read came to.
+async fn joined(reading: feed::Reading) -> Result<Option<Digest>, RegistryError> {
+    reading.await.map_err(|why| RegistryError::Source(std::io::Error::other(why.to_string())))?
+}

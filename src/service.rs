@@ -1,0 +1,241 @@
+//! The composition root of `serve`: makes the parts, goes on with the jobs that are on disk, answers until it is told to
+//! stop, and lets what runs come to its end.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cluster::client::ApiClient;
+use crate::cluster::config::ClientConfig;
+use crate::cluster::reviews::Reviews;
+use crate::config::ServiceEndpoint;
+use crate::config::serve::ServeConfig;
+use crate::container::archives::Archives;
+use crate::container::checkpoint::Checkpointer;
+use crate::container::counts::Counts;
+use crate::container::desk::Desk;
+use crate::container::limits;
+use crate::container::publish::Publisher;
+use crate::container::records::Records;
+use crate::container::workshop::Workshop;
+use crate::disk::beneath::Beneath;
+use crate::http::authority::{Authority, AuthoritySettings};
+use crate::http::checkpoints::{self, Checkpoints};
+use crate::http::forward::{Forwarder, ForwarderSettings};
+use crate::http::identity::{Authenticator, IdentitySettings};
+use crate::http::listener::{ListenerLimits, serve_https, serve_plain};
+use crate::http::{apiservice, vitals};
+use crate::node::kubelet_api::{KubeletApi, KubeletSettings, KubeletTrust};
+
+/// Name of the ServiceAccount of every instance.
+const SERVICE_ACCOUNT: &str = "container-checkpoints";
+/// Of the grace, what is left for those who wait to be told that nothing more comes.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Serves until a signal tells the process to stop.
+///
+/// # Errors
+/// What cannot work here, with what to do; everything that can come back (API, kubelet, registry) is waited for.
+pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to stop"),
+            _ = interrupt.recv() => tracing::info!("interrupted"),
+        }
+    };
+    let any: IpAddr =
+        if config.node_ip.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let listener = TcpListener::bind((any, config.port)).await.with_context(|| {
+        format!("cannot listen on port {} (--port): is another instance on this node?", config.port)
+    })?;
+    serve_on(listener, config, stop).await
+}
+
+/// Serves on a bound socket until `stop`, and then as long as what runs may take.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve_on(
+    listener: TcpListener,
+    config: ServeConfig,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    for line in &config.ignored {
+        tracing::info!("{line}");
+    }
+    let service = Service::assemble(&config).await?;
+    let address = listener.local_addr().context("the socket has no address")?;
+    tracing::info!(%address, node = %config.node, plain_http = config.plain_http, "serving checkpoints");
+    service.serve(listener, &config, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct Service {
+    authority: Arc<Authority>,
+    authenticator: Arc<Authenticator>,
+    workshop: Arc<Workshop>,
+    router: axum::Router,
+    leaving: watch::Sender<bool>,
+}
+
+impl Service {
+    async fn assemble(config: &ServeConfig) -> anyhow::Result<Self> {
+        let api = ApiClient::new(&client_config(config)).await?;
+        let reviews = Reviews::new(api.clone());
+        let settings = AuthoritySettings {
+            namespace: config.namespace.clone(),
+            node: config.node.clone(),
+            node_ip: config.node_ip,
+        };
+        let authority = Arc::new(Authority::new(api.clone(), settings)?);
+        let settings = IdentitySettings {
+            namespace: config.namespace.clone(),
+            service_account: SERVICE_ACCOUNT.to_owned(),
+            accept_api_tokens: config.accept_api_tokens,
+        };
+        let authenticator = Arc::new(Authenticator::new(api.clone(), reviews.clone(), settings));
+        let forwarder = config.forwards.then(|| {
+            let settings = ForwarderSettings {
+                namespace: config.namespace.clone(),
+                node: config.node.clone(),
+                port: config.port,
+                token_file: config.peer_token.clone(),
+            };
+            Forwarder::new(api.clone(), Arc::clone(&authority), settings)
+        });
+        let counts = Arc::new(Counts::default());
+        let workshop = workshop(config, &api, &counts)?;
+        let (leaving, left) = watch::channel(false);
+        let vitals = vitals::Sources {
+            authority: Arc::clone(&authority),
+            authenticator: Arc::clone(&authenticator),
+            workshop: Arc::clone(&workshop),
+            counts,
+            api: api.clone(),
+        };
+        let checkpoints = Checkpoints {
+            node: config.node.clone(),
+            directory: config.checkpoints.clone(),
+            authenticator: Arc::clone(&authenticator),
+            reviews,
+            api,
+            workshop: Arc::clone(&workshop),
+            forwarder,
+            leaving: left,
+        };
+        let router =
+            checkpoints::router(Arc::new(checkpoints)).merge(apiservice::router()).merge(vitals::router(vitals));
+        Ok(Self { authority, authenticator, workshop, router, leaving })
+    }
+
+    /// Until `stop`; then no new connections, and what runs has its grace.
+    async fn serve(
+        &self,
+        listener: TcpListener,
+        config: &ServeConfig,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (stopping, stopped) = watch::channel(false);
+        let ends = {
+            let mut stopped = stopped;
+            async move {
+                // An error is a sender that is gone: the end as well.
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            }
+        };
+        let limits = ListenerLimits { drain: limits::GRACE, ..ListenerLimits::default() };
+        let router = self.router.clone();
+        let listening = async {
+            if config.plain_http {
+                tracing::warn!("--plain-http: tokens travel in clear on this port");
+                serve_plain(listener, router, limits, ends).await;
+            } else {
+                serve_https(listener, self.authority.serving(), router, limits, ends).await;
+            }
+        };
+        let working = async {
+            stop.await;
+            self.workshop.desk().close();
+            stopping.send_replace(true);
+            self.workshop.close(limits::GRACE.saturating_sub(LAST_WORDS)).await;
+            self.leaving.send_replace(true);
+        };
+        let serving = async {
+            tokio::join!(listening, working);
+        };
+        tokio::select! {
+            () = serving => {}
+            never = self.authority.keep() => match never {},
+            never = self.authenticator.keep() => match never {},
+            never = self.workshop.forget() => match never {},
+        }
+    }
+}
+
+fn workshop(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) -> anyhow::Result<Arc<Workshop>> {
+    let storage = &config.storage;
+    std::fs::create_dir_all(storage).with_context(|| {
+        format!("cannot use {} (STORAGE_BASE_PATH); mount a directory of the node there", storage.display())
+    })?;
+    let records = Records::open(Box::new(Beneath::new(storage)))?;
+    let (desk, unended) = Desk::open(records, config.max_queue)?;
+    let hands = Checkpointer {
+        kubelet: KubeletApi::new(kubelet_settings(config)),
+        archives: Archives::new(&config.checkpoints),
+        runtime_state: config.runtime_state.clone(),
+        api: api.clone(),
+        publisher: Publisher {
+            prefix: config.image_prefix.clone(),
+            plain_http: config.registry.plain_http.clone(),
+            ca: config.registry.ca.clone(),
+            limit: config.registry.limit,
+            namespace: config.namespace.clone(),
+            secret: config.registry.pull_secret.clone(),
+            api: api.clone(),
+            counts: Arc::clone(counts),
+        },
+    };
+    let workshop = Workshop::new(desk, hands, Arc::clone(counts));
+    workshop.resume(unended);
+    Ok(workshop)
+}
+
+fn kubelet_settings(config: &ServeConfig) -> KubeletSettings {
+    let kubelet = &config.kubelet;
+    let trust = match &kubelet.ca {
+        _ if kubelet.insecure => KubeletTrust::Anyone,
+        Some(file) => KubeletTrust::Authority(file.clone()),
+        None => KubeletTrust::Node {
+            cluster: config.service_account.join("ca.crt"),
+            own: kubelet.dir.join("pki/kubelet.crt"),
+        },
+    };
+    KubeletSettings {
+        address: config.node_ip,
+        port: kubelet.port,
+        trust,
+        token: config.service_account.join("token"),
+        certificate: (kubelet.certificate.clone(), kubelet.key.clone()),
+    }
+}
+
+fn client_config(config: &ServeConfig) -> ClientConfig {
+    let mut servers = config.api.servers.clone();
+    servers.extend(config.api.service.as_ref().map(ServiceEndpoint::url));
+    let credential = |name: &str| Some(config.service_account.join(name)).filter(|path: &PathBuf| path.exists());
+    ClientConfig {
+        servers,
+        ca_file: credential("ca.crt"),
+        token_file: credential("token"),
+        kubeconfig: config.api.kubeconfig.clone(),
+    }
+}
