@@ -185,3 +185,6 @@ fn gcm(key: &[u8; KEY]) -> Result<LessSafeKey, Failed> {
 fn algorithm(oid: ObjectIdentifier, parameters: Option<Any>) -> AlgorithmIdentifierOwned {
     AlgorithmIdentifierOwned { oid, parameters }
 }
+
+#[cfg(test)]
+mod tests;
