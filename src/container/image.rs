@@ -37,7 +37,6 @@ struct Config<'a> {
     created: Option<String>,
     architecture: &'a str,
     os: &'a str,
-    config: BTreeMap<String, String>,
     rootfs: Rootfs,
 }
 
@@ -93,7 +92,6 @@ pub fn image(metadata: &Metadata, layer: Descriptor, architecture: &str) -> Resu
         created: metadata.checkpointed.map(|at| at.to_string()),
         architecture,
         os: OS,
-        config: BTreeMap::new(),
         rootfs: Rootfs { r#type: "layers", diff_ids: [layer.digest.to_string()] },
     })?;
     let manifest = serde_json::to_vec(&Manifest {

@@ -32,10 +32,10 @@ pub enum PushError {
     Sealed,
     /// It cannot be read.
     #[error("cannot read the archive: {0}")]
-    Read(#[source] std::io::Error),
+    Read(std::io::Error),
     /// What describes it cannot be written.
     #[error("cannot describe the image: {0}")]
-    Describe(#[from] serde_json::Error),
+    Describe(serde_json::Error),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -77,7 +77,7 @@ async fn whole(
         return Err(PushError::Sealed);
     }
     let layer = registry.upload(reference, archive, progress).await?;
-    let image = image::image(metadata, layer, std::env::consts::ARCH)?;
+    let image = image::image(metadata, layer, std::env::consts::ARCH).map_err(PushError::Describe)?;
     registry.upload_bytes(reference, &image.config).await?;
     let manifest = Digest::of(&image.manifest).to_string();
     registry.put_manifest(reference, &manifest, MANIFEST, &image.manifest).await?;

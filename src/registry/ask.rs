@@ -19,7 +19,7 @@ use super::feed::Payload;
 use super::location::{Origin, Target};
 use super::retry::LONGEST_PAUSE;
 use super::token::{self, Access, Held, Place, Plan};
-use crate::wire::{self, Answer, Host};
+use crate::wire::{self, Answer, Host, WireError};
 
 /// A registry leads to its storage, seldom further.
 const REDIRECTS: usize = 3;
@@ -62,15 +62,15 @@ impl Asker {
     pub(super) async fn ask(&self, place: &Place, question: &Question) -> Result<Answer, RegistryError> {
         let mut question = question.clone();
         let reads = matches!(question.method, Method::GET | Method::HEAD);
-        let (mut challenged, mut followed) = (false, 0);
+        let (mut challenged, mut followed, mut fresh) = (false, 0, None);
         loop {
             let at_home = question.target.origin == place.origin;
-            let access = if at_home { self.held.get(place) } else { None };
+            let access = if at_home { fresh.clone().or_else(|| self.held.get(place)) } else { None };
             let answer = self.send(&question, access.as_ref(), Payload::Whole(Some(question.body.clone()))).await?;
             if answer.status() == StatusCode::UNAUTHORIZED && at_home && !challenged {
                 challenged = true;
                 self.held.forget(place);
-                self.authorize(place, answer, &question.what).await?;
+                fresh = Some(self.authorize(place, answer, &question.what).await?);
                 continue;
             }
             let Some(target) = self.redirected(&question, &answer).filter(|_| reads) else { return Ok(answer) };
@@ -134,8 +134,15 @@ impl Asker {
             request = request.header(AUTHORIZATION, value);
         }
         let request = request.body(body).map_err(|why| unsent(&why))?;
-        let wire = |why| RegistryError::Wire { what: question.what.clone(), why };
-        wire::exchange(&host, request, limits).await.map_err(wire)
+        let wire = |why| match why {
+            // What the TLS library says of a server that answers in plain text.
+            WireError::Tls { why, .. } if why.contains("InvalidContentType") => {
+                RegistryError::NoTls { host: question.target.origin.authority() }
+            }
+            why => RegistryError::Wire { what: question.what.clone(), why },
+        };
+        // A TLS connection in the making is large.
+        Box::pin(wire::exchange(&host, request, limits)).await.map_err(wire)
     }
 
     /// Where an answer leads, if it leads anywhere.
@@ -165,7 +172,7 @@ impl Asker {
     }
 
     /// Gets the right that `answer`, a 401, asks for.
-    async fn authorize(&self, place: &Place, answer: Answer, what: &str) -> Result<(), RegistryError> {
+    async fn authorize(&self, place: &Place, answer: Answer, what: &str) -> Result<Access, RegistryError> {
         let headers: Vec<String> = answer
             .headers()
             .get_all(WWW_AUTHENTICATE)
@@ -177,12 +184,9 @@ impl Asker {
             return Err(RegistryError::Nonsense { what: what.to_owned(), why });
         };
         let registry = place.origin.authority();
-        match token::plan(place, &challenge, &self.credentials) {
-            Plan::Use(access) => self.held.put(place, &access),
-            Plan::Fetch(errand) => {
-                let access = self.fetch(place, errand, what).await?;
-                self.held.put(place, &access);
-            }
+        let access = match token::plan(place, &challenge, &self.credentials) {
+            Plan::Use(access) => access,
+            Plan::Fetch(errand) => self.fetch(place, errand, what).await?,
             Plan::Nobody => return Err(self.unauthorized(place, answer, what).await),
             Plan::Foreign(realm) => {
                 return Err(RegistryError::ForeignRealm { registry, realm: realm.authority() });
@@ -191,8 +195,9 @@ impl Asker {
                 let why = super::location::BadLocation::Url;
                 return Err(RegistryError::Location { host: registry, why });
             }
-        }
-        Ok(())
+        };
+        self.held.put(place, &access);
+        Ok(access)
     }
 
     /// Asks a token server. It may not lead elsewhere: what it gets is a secret.

@@ -89,6 +89,10 @@ impl Credentials {
     pub fn from_docker_config(json: &[u8]) -> Result<Self, BadCredentials> {
         // The parser's own message would quote the value that it did not like.
         let unread = |why: serde_json::Error| BadCredentials::Json { line: why.line(), column: why.column() };
+        // The parser would take a list for an object with these fields in their order.
+        if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(BadCredentials::Json { line: 1, column: 1 });
+        }
         let file: File = serde_json::from_slice(json).map_err(unread)?;
         let helpers = file.store.is_some_and(|store| !store.is_empty()) || file.helpers.is_some_and(|h| !h.is_empty());
         let mut read = Self { logins: BTreeMap::new(), helpers };

@@ -25,8 +25,13 @@ pub enum RegistryError {
         /// The act and its object.
         what: String,
         /// What the connection says.
-        #[source]
         why: WireError,
+    },
+    /// Plain HTTP where TLS was expected.
+    #[error("{host} speaks no TLS; if plain HTTP is right there, name it with --plain-http {host}")]
+    NoTls {
+        /// The server.
+        host: String,
     },
     /// The registry says no.
     #[error("cannot {what}: the registry answers {status}{said}")]
@@ -119,7 +124,7 @@ pub enum RegistryError {
     },
     /// The file on this side.
     #[error("cannot read the archive while it is pushed: {0}")]
-    Source(#[source] io::Error),
+    Source(io::Error),
     /// It is still being written, or was replaced.
     #[error(
         "the archive changed while it was pushed: it had {expected} bytes and now has {found}; wait until it is complete"
@@ -142,20 +147,29 @@ pub enum RegistryError {
     },
 }
 
+/// It may work at another time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Again {
+    /// When the registry wants to be asked again.
+    pub(super) after: Option<Duration>,
+}
+
 impl RegistryError {
-    /// Whether the same may work a little later, as the answers say so; with the wait that the registry asks for.
-    pub(super) fn passes(&self) -> Option<Option<Duration>> {
+    /// Whether the same may work a little later, as far as the answer says.
+    pub(super) fn passes(&self) -> Option<Again> {
         match self {
             Self::Wire { why, .. } => match why {
-                WireError::Connect { .. } | WireError::Silent { .. } | WireError::Broken { .. } => Some(None),
+                WireError::Connect { .. } | WireError::Silent { .. } | WireError::Broken { .. } => {
+                    Some(Again::default())
+                }
                 WireError::Tls { .. } | WireError::TooLong { .. } => None,
             },
             Self::Refused { status, after, .. } => {
                 let busy = matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
                 let broken = status.is_server_error() && *status != StatusCode::NOT_IMPLEMENTED;
-                (busy || broken).then_some(*after)
+                (busy || broken).then_some(Again { after: *after })
             }
-            Self::Expired { .. } => Some(None),
+            Self::Expired { .. } => Some(Again::default()),
             _ => None,
         }
     }

@@ -115,6 +115,7 @@ impl Target {
     }
 
     /// The same with another parameter in its query.
+    #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.path.push(if self.path.contains('?') { '&' } else { '?' });
         self.path.push_str(key);
@@ -124,6 +125,7 @@ impl Target {
     }
 
     /// The same with the digest of what is uploaded.
+    #[must_use]
     pub fn with_digest(self, digest: Digest) -> Self {
         self.with("digest", &digest.to_string())
     }

@@ -33,8 +33,8 @@ impl<'a> Tries<'a> {
         let Ok(result) = timeout_at(self.deadline, attempt).await else { return Some(Err(self.too_late())) };
         let Err(why) = result else { return Some(result) };
         self.made += 1;
-        let Some(asked) = why.passes().filter(|_| self.made < self.limits.attempts) else { return Some(Err(why)) };
-        let wait = pause(self.made, asked, self.limits.pause, fastrand::f64());
+        let Some(again) = why.passes().filter(|_| self.made < self.limits.attempts) else { return Some(Err(why)) };
+        let wait = pause(self.made, again.after, self.limits.pause, fastrand::f64());
         tracing::warn!("{why}; trying again in {wait:.1?}");
         self.last = format!("; before that: {why}");
         let until = Instant::now() + wait;

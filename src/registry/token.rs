@@ -67,7 +67,7 @@ pub(super) enum Plan {
 
 /// A token that says no other is good for so long (the distribution project's token specification).
 const USUAL: Duration = Duration::from_secs(60);
-/// Not used any more so long before it expires: a request takes its time.
+/// Not used any more so long before it expires, or a quarter of its life if that is less: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(10);
 /// One process pushes to a few repositories. More are no reason to grow.
 const MOST: usize = 64;
@@ -181,7 +181,7 @@ pub(super) fn read(answer: &[u8], now: Instant) -> Option<Access> {
     let token = Zeroizing::new(given.token.filter(|token| !token.is_empty()).or(given.access_token)?);
     let fits = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
     let lasts = given.expires_in.map_or(USUAL, Duration::from_secs).min(Duration::from_secs(24 * 3600));
-    let until = now + lasts.saturating_sub(MARGIN);
+    let until = now + (lasts - MARGIN.min(lasts / 4));
     fits.then(|| Access { header: Zeroizing::new(format!("Bearer {}", token.as_str())), until: Some(until) })
 }
 

@@ -117,12 +117,9 @@ impl<'a> Upload<'a> {
         let mut question = Question::new(method, target, &self.what);
         question.content = Some(OCTETS.to_owned());
         let answer = self.watched(&sent, self.asker.pour(&self.place, &question, body)).await;
-        match (answer, joined(reading).await) {
-            // Why the body broke off is the better reason.
-            (_, Err(why)) => Err(why),
-            (Err(why), _) => Err(why),
-            (Ok(answer), Ok(digest)) => Ok((answer, digest)),
-        }
+        // If the file is why the body broke off, that is the better reason.
+        let digest = joined(reading).await?;
+        Ok((answer?, digest))
     }
 
     /// Until it is answered, or nothing has moved for too long.
