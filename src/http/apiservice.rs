@@ -48,6 +48,3 @@ fn resources() -> Value {
         ],
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -185,6 +185,3 @@ fn identities(settings: &AuthoritySettings) -> (Vec<String>, Vec<IpAddr>) {
     addresses.dedup();
     (vec![settings.node.clone(), "localhost".to_owned(), service], addresses)
 }
-
-#[cfg(test)]
-mod tests;

@@ -185,6 +185,3 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
         _ => Err(Refusal::unauthorized(format!("only one `Authorization: Bearer TOKEN` is understood; {HOW}"))),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -107,6 +107,3 @@ pub(super) fn address(
         Err(format!("its instance is at {address}, which is no address of that Node"))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -42,3 +42,89 @@ fn text(value: &Any) -> Option<String> {
     let teletex = || value.decode_as::<TeletexStringRef<'_>>().map(|text| text.as_str().to_owned());
     utf8.or_else(|_| printable()).or_else(|_| ia5()).or_else(|_| teletex()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    fn named(pem: &str) -> Option<(String, Vec<String>)> {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        names(&certificate).map(|names| (names.common, names.organisations))
+    }
+
+    #[test]
+    fn every_organisation_is_a_group_however_the_subject_is_written() {
+        let groups = |list: &[&str]| list.iter().map(|group| (*group).to_owned()).collect::<Vec<_>>();
+        assert_eq!(named(JANE_OF_DEVS_AND_OPS), Some(("jane".to_owned(), groups(&["devs", "ops"]))));
+        assert_eq!(named(JOE_AND_DEVS_IN_ONE_PART), Some(("joe".to_owned(), groups(&["devs"]))));
+    }
+
+    #[test]
+    fn two_common_names_or_none_are_nobody() {
+        assert_eq!(named(A_AND_B), None);
+        assert_eq!(named(DEVS_ALONE), None);
+        assert_eq!(names(&CertificateDer::from(b"junk".to_vec())), None);
+    }
+
+    /// Subject `C=DE, O=devs, O=ops, CN=jane`; signed by itself.
+    const JANE_OF_DEVS_AND_OPS: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIByDCCAW+gAwIBAgIUIRq6rPohR3S1Upx4rQYbG/2DhJcwCgYIKoZIzj0EAwIw
+OTELMAkGA1UEBhMCREUxDTALBgNVBAoMBGRldnMxDDAKBgNVBAoMA29wczENMAsG
+A1UEAwwEamFuZTAgFw0yNjExMjEwNzQ3MTlaGA8yMTI2MTAyODA3NDcxOVowOTEL
+MAkGA1UEBhMCREUxDTALBgNVBAoMBGRldnMxDDAKBgNVBAoMA29wczENMAsGA1UE
+AwwEamFuZTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGevtUvLGj+AmDR/7jT4
+1CN3BxQwEblfBUap1WCcmb2LTuL+pgF8UJPRA6iUUm5FWa10shIxDkvkP9CtfMX7
+mfmjUzBRMB0GA1UdDgQWBBTtYaLrm+tH6Zd/nuX30kJi0qgLEjAfBgNVHSMEGDAW
+gBTtYaLrm+tH6Zd/nuX30kJi0qgLEjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0cAMEQCIAWmnza8mELJkL1pGcMjcFo4Jk7UX0i+bA4mFkqBtYUVAiBbT5RZ
+ZNGF5IFzNbjvEjlgUfuMmHKG3XowtEOof3vNQA==
+-----END CERTIFICATE-----
+";
+
+    /// Subject `O=devs + CN=joe`; signed by itself.
+    const JOE_AND_DEVS_IN_ONE_PART: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBjDCCATOgAwIBAgIUX7TON2Ny84u6ALs0McwS86ABpy0wCgYIKoZIzj0EAwIw
+GzEZMAoGA1UEAwwDam9lMAsGA1UECgwEZGV2czAgFw0yNjExMjEwNzQ3MTlaGA8y
+MTI2MTAyODA3NDcxOVowGzEZMAoGA1UEAwwDam9lMAsGA1UECgwEZGV2czBZMBMG
+ByqGSM49AgEGCCqGSM49AwEHA0IABGevtUvLGj+AmDR/7jT41CN3BxQwEblfBUap
+1WCcmb2LTuL+pgF8UJPRA6iUUm5FWa10shIxDkvkP9CtfMX7mfmjUzBRMB0GA1Ud
+DgQWBBTtYaLrm+tH6Zd/nuX30kJi0qgLEjAfBgNVHSMEGDAWgBTtYaLrm+tH6Zd/
+nuX30kJi0qgLEjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIEOQ
+iV2qxYOeoXFVgQqMY4CGU8fMuKTwvUFwVl/s+aGpAiBlSfoIwcl4ettl91JtZQcw
+/XOoFVx6tossxQPNt1NCkw==
+-----END CERTIFICATE-----
+";
+
+    /// Subject `CN=a, CN=b`; signed by itself.
+    const A_AND_B: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBiDCCAS2gAwIBAgIUQlRRdMttwERYDF2HOJCTj70RBS8wCgYIKoZIzj0EAwIw
+GDEKMAgGA1UEAwwBYTEKMAgGA1UEAwwBYjAgFw0yNjExMjEwNzQ3MTlaGA8yMTI2
+MTAyODA3NDcxOVowGDEKMAgGA1UEAwwBYTEKMAgGA1UEAwwBYjBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABGevtUvLGj+AmDR/7jT41CN3BxQwEblfBUap1WCcmb2L
+TuL+pgF8UJPRA6iUUm5FWa10shIxDkvkP9CtfMX7mfmjUzBRMB0GA1UdDgQWBBTt
+YaLrm+tH6Zd/nuX30kJi0qgLEjAfBgNVHSMEGDAWgBTtYaLrm+tH6Zd/nuX30kJi
+0qgLEjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQDwSksOjucN
+OnNK84o8XfcNPfpEbsQ8Aw89bPFxaIJJxAIhALjCYeJTz/Zyq32bbcEHDzse3SaR
+ZfC2tT362hL94y7U
+-----END CERTIFICATE-----
+";
+
+    /// Subject `O=devs`; signed by itself.
+    const DEVS_ALONE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUArz9gCqoj8k7jGDbrb8+eYgvMWgwCgYIKoZIzj0EAwIw
+DzENMAsGA1UECgwEZGV2czAgFw0yNjExMjEwNzQ3MTlaGA8yMTI2MTAyODA3NDcx
+OVowDzENMAsGA1UECgwEZGV2czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGev
+tUvLGj+AmDR/7jT41CN3BxQwEblfBUap1WCcmb2LTuL+pgF8UJPRA6iUUm5FWa10
+shIxDkvkP9CtfMX7mfmjUzBRMB0GA1UdDgQWBBTtYaLrm+tH6Zd/nuX30kJi0qgL
+EjAfBgNVHSMEGDAWgBTtYaLrm+tH6Zd/nuX30kJi0qgLEjAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIQDfyWIavGQ5+7/sE6oBSdIiM9in+/AfCfny
+xqi7+7tpggIgGgxJK985V8LI9j8SH4mH9WYUC+JIxsIkISW6PDJoWgo=
+-----END CERTIFICATE-----
+";
+}

@@ -9,6 +9,7 @@
 
 mod fixtures;
 mod listen;
+mod reviews;
 mod routes;
 mod watches;
 mod world;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub use fixtures::{parent, with};
+pub use reviews::API;
 pub use world::Call;
 use world::{Entry, World};
 

@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::world::{Call, World};
-use super::{Mode, State, watches};
+use super::{Mode, State, reviews, watches};
 
 pub fn router(state: State) -> Router {
     Router::new().fallback(move |request: Request| answer(state.clone(), request))
@@ -60,10 +60,22 @@ fn dispatch(state: &State, call: &Call) -> Response {
             "GET",
             ["api", "v1", "namespaces" | "nodes", _]
             | ["api", "v1", "namespaces", _, "secrets" | "configmaps" | "pods", _]
-            | ["apis", "apps", "v1", "namespaces", _, "daemonsets", _],
+            | ["apis", "apps", "v1", "namespaces", _, "daemonsets", _]
+            | ["apis", "apiregistration.k8s.io", "v1", "apiservices", _],
         ) => object(&state.world(), &call.path),
         ("POST", ["api", "v1", "namespaces", ns, "serviceaccounts", account, "token"]) => {
             token(&state.world(), ns, account, &call.body)
+        }
+        ("POST", ["apis", "authentication.k8s.io", "v1", "tokenreviews"]) => {
+            reviews::token_review(&state.world(), call)
+        }
+        ("POST", ["apis", "authorization.k8s.io", "v1", "subjectaccessreviews"]) => {
+            reviews::access_review(&state.world(), call)
+        }
+        ("POST", ["api", "v1", "namespaces", _, "secrets"]) => reviews::create(&mut state.world(), call),
+        ("PUT", ["api", "v1", "namespaces", _, "secrets", _]) => reviews::replace(&mut state.world(), call),
+        ("PATCH", ["apis", "apiregistration.k8s.io", "v1", "apiservices", _]) => {
+            reviews::merge(&mut state.world(), call)
         }
         ("POST" | "PATCH", ["api", "v1" | "apis", .., "events"] | ["api" | "apis", .., "events", _]) => {
             axum::Json(call.body.clone()).into_response()
@@ -98,7 +110,10 @@ fn list(world: &mut World, call: &Call, namespace: Option<&str>, node: &str) -> 
     }
     let asked = call.query.get("limit").map_or(usize::MAX, |l| l.parse().unwrap());
     let size = asked.min(world.page_size);
-    let all = world.pods(namespace, Some(node));
+    let mut all = world.pods(namespace, Some(node));
+    if let Some((key, value)) = call.query.get("labelSelector").and_then(|selector| selector.split_once('=')) {
+        all.retain(|pod| pod["metadata"]["labels"][key] == value);
+    }
     let items: Vec<&Value> = all.iter().skip(from).take(size).collect();
     let next = from + items.len();
     let more = (next < all.len()).then(|| format!("from=+/&{next}@{version}"));

@@ -56,6 +56,7 @@ pub struct World {
     pub open_watches: usize,
     pub calls: Vec<Call>,
     pub unexpected: Vec<String>,
+    pub register: super::reviews::Register,
 }
 
 pub fn pod_path(namespace: &str, name: &str) -> String {
@@ -79,6 +80,7 @@ impl World {
             open_watches: 0,
             calls: Vec::new(),
             unexpected: Vec::new(),
+            register: super::reviews::Register::default(),
         }
     }
 
