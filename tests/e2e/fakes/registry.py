@@ -76,6 +76,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.say(404)
 
+    def lie_asks(self):
+        """Honest, for whoever has a password."""
+        if self.headers.get("Authorization", "").startswith("Basic "):
+            self.honest()
+        else:
+            self.content()
+            self.say(401, WWW_Authenticate='Basic realm="test"')
+
     # Lies: each a way to fail, named as in the file `mode`
 
     def lie_other_digest(self):
