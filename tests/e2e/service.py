@@ -167,6 +167,12 @@ class People:
                               "metadata": {"name": f"{subject['name']}-{role}", "namespace": namespace},
                               "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}})
 
+    def allow_everywhere(self, user, role):
+        """Binds a ClusterRole to a user in all namespaces."""
+        self.world.api.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": f"{user}-{role}"},
+                              "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+                              "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}})
+
     def role(self, name, resource, verb, names=()):
         """A ClusterRole of one right of the core API."""
         rule = {"apiGroups": [""], "resources": [resource], "verbs": [verb], **({"resourceNames": list(names)} if names else {})}
@@ -179,8 +185,12 @@ class Proxy:
 
     def __init__(self, world, kubeconfig):
         self.world = world
-        world.control_plane.start_server("proxy", world.binary, "proxy", "--kubeconfig", kubeconfig)
-        wait_until("the proxy", lambda: network.request(world.control_plane.namespace, "http://127.0.0.1:8001/version")[0] == 200, limit=15)
+        self.start(kubeconfig)
+
+    def start(self, kubeconfig):
+        plane = self.world.control_plane
+        plane.start_server("proxy", self.world.binary, "proxy", "--kubeconfig", kubeconfig)
+        wait_until("the proxy", lambda: network.request(plane.namespace, "http://127.0.0.1:8001/version")[0] == 200, limit=15)
 
     def stop(self):
         self.world.control_plane.stop_server("proxy")

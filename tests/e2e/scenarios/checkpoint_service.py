@@ -45,7 +45,7 @@ def run(world):
     proxy = Proxy(world, kubeconfig)
 
     to_the_letter(world, service, proxy, first, second)
-    asynchronous(world, service, proxy)
+    asynchronous(world, service, proxy, people, kubeconfig)
     other_ways_in(world, service, people, kubeconfig, first, second)
     survives_its_own_death(world, service, proxy, first)
     pod_stays_until_the_push(world, service, proxy, first)
@@ -106,7 +106,7 @@ def deleted_after_push(world, service, tag):
     assert pushed < asked, f"pushed {pushed}, deleted {asked}"
 
 
-def asynchronous(world, service, proxy):
+def asynchronous(world, service, proxy, people, kubeconfig):
     status, answer = proxy.curl(r'''curl "http://localhost:3333/checkpoint/default/counter/counter" --header "Content-Type: application/json" --data '{"async": true}' ''')
     assert status == 202, (status, answer)
     identifier = answer["checkpointIdentifier"]
@@ -115,13 +115,30 @@ def asynchronous(world, service, proxy):
     status, answer = proxy.curl(STATE.replace("...", identifier))
     assert status == 200 and entry(answer, "counter", "counter") == hexadecimal, (status, answer)
     assert hexadecimal in service.registry.tags(service.repository)
-    # Again, from the record.
+    # Again, from the record; and for whoever has not seen it made.
     assert proxy.curl(STATE.replace("...", identifier)) == (status, answer)
+    proxy.stop()
+    people.allow_everywhere("alice", "container-checkpoints-lookup")
+    proxy.start(kubeconfig)
+    wait_until("the state by another proxy", lambda: proxy.curl(STATE.replace("...", identifier)) == (status, answer), limit=20)
     for wrong, code in (("node1:0123456789abcdef", 404), ("nowhere:0123456789abcdef", 404), ("node1", 400), ("", 400)):
         status, answer = proxy.curl(STATE.replace("...", wrong))
         assert status == code and answer["kind"] == "Status", (wrong, status, answer)
     status, answer = proxy.curl('curl "http://localhost:3333/checkpoint"')
     assert status == 400, (status, answer)
+    # A stranger may ask, and learns nothing.
+    _, other = people.user("bob")
+    people.allow_everywhere("bob", "container-checkpoints-lookup")
+    proxy.stop()
+    proxy.start(other)
+    status, answer = wait_until("bob's answer", lambda: _not_403(proxy.curl(STATE.replace("...", identifier))), limit=20)
+    assert status == 404, (status, answer)
+    proxy.stop()
+    proxy.start(kubeconfig)
+
+
+def _not_403(answer):
+    return answer if answer[0] != 403 else None
 
 
 def other_ways_in(world, service, people, kubeconfig, first, second):
@@ -145,7 +162,7 @@ def other_ways_in(world, service, people, kubeconfig, first, second):
     kubectl = f"KUBECONFIG={kubeconfig} {components.KUBE} kubectl"
     answer = json.loads(shell(world, f"echo '{{}}' | {kubectl} create --raw {GROUP}/namespaces/{NAMESPACE}/pods/counter/checkpoint -f -"))
     assert len(answer["items"]) == 1, answer
-    answer = json.loads(shell(world, f"{world.binary} checkpoint {NAMESPACE}/counter/counter --kubeconfig {kubeconfig} -o json 2>/dev/null"))
+    answer = json.loads(shell(world, f"{world.binary} checkpoint {NAMESPACE}/counter/counter --image --kubeconfig {kubeconfig} -o json 2>/dev/null"))
     assert json.dumps(answer).count(service.registry.address), answer
     said = shell(world, f"{world.binary} checkpoint {NAMESPACE}/nobody --kubeconfig {kubeconfig}; echo exit $?")
     assert "nobody" in said and "exit 0" not in said, said
