@@ -84,9 +84,9 @@ impl Envelope {
         let mut key = Zeroizing::new([0; KEY]);
         rand::fill(key.as_mut_slice())?;
         let info = match &recipient.key {
-            PublicKey::Rsa(public) => RecipientInfo::Ktri(transport::wrap(&recipient.certificate, public, &*key)?),
+            PublicKey::Rsa(public) => RecipientInfo::Ktri(transport::wrap(&recipient.certificate, public, &key)?),
             PublicKey::Ec(curve, point) => {
-                RecipientInfo::Kari(agree::wrap(&recipient.certificate, curve, point, &*key)?)
+                RecipientInfo::Kari(agree::wrap(&recipient.certificate, curve, point, &key)?)
             }
         };
         let mut nonce = [0; NONCE_LEN];
