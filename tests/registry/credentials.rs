@@ -1,9 +1,9 @@
 //! Who gets to see name, password and tokens.
 
-use pod_checkpointer::registry::RegistryError;
+use pod_checkpointer::registry::{Options, Registry, RegistryError};
 use serde_json::{Value, json};
 
-use crate::registry::{FakeRegistry, Manners, client};
+use crate::registry::{FakeRegistry, Manners, client, options};
 use crate::{pushed, refused};
 
 const BASIC: &str = "Basic dTpodW50ZXIy";
@@ -102,6 +102,25 @@ async fn uploads_and_redirects_to_another_server_go_without_credentials() {
     assert_eq!(registry.manifest(&there.image(), "t1").await.unwrap(), None);
     assert!(storage.heard().iter().any(|asked| asked.starts_with("GET")));
     assert_eq!(storage.authorizations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_signed_place_on_another_tls_server_gets_the_upload_and_no_credentials() {
+    let (storage, one) = FakeRegistry::start_tls(Manners::default()).await;
+    let uploads_at = Some(format!("https://{}", storage.authority()));
+    let (there, two) = FakeRegistry::start_tls(Manners { login: login(), uploads_at, ..Manners::default() }).await;
+    let of = |ca| {
+        let options = Options { plain_http: Vec::new(), ca, ..options(&[], Some(&entry(&[&there, &storage]))) };
+        Registry::new(options).unwrap()
+    };
+    let why = refused(pushed(&of(vec![two.clone(), one]), &there.image(), 3 << 20).await);
+    assert!(matches!(why, RegistryError::Digest { .. }), "the registry itself has nothing: {why}");
+    assert!(storage.heard().iter().any(|asked| asked.starts_with("PUT")));
+    assert_eq!(storage.authorizations(), [""; 0]);
+    there.world().manners.uploads_at = Some(format!("https://{}", there.authority()));
+    pushed(&of(vec![two]), &there.image(), 10).await.unwrap();
+    let why = refused(pushed(&of(Vec::new()), &there.image(), 10).await);
+    assert!(why.to_string().contains("is its certificate of a CA that is trusted here?"), "{why}");
 }
 
 #[tokio::test]

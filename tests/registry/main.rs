@@ -1,5 +1,6 @@
 //! The client against a registry in this process: an honest one, and those that lie, break, hang or harvest.
 
+mod command;
 mod credentials;
 mod honest;
 mod lying;
@@ -15,7 +16,10 @@ use pod_checkpointer::registry::{Reference, Registry, RegistryError};
 
 /// A file that holds so many bytes, no two pieces alike.
 fn archive(length: usize) -> (File, Vec<u8>) {
-    let bytes: Vec<u8> = (0..length).map(|at| u8::try_from((at / 7 + at / 4093) % 256).expect("a byte")).collect();
+    // A pattern of a length that no power of two is a multiple of.
+    let pattern: Vec<u8> = (0..4093_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let mut bytes = pattern.repeat(length / pattern.len() + 1);
+    bytes.truncate(length);
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&bytes).expect("space");
     (file, bytes)

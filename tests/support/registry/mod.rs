@@ -14,7 +14,9 @@ use http::{HeaderMap, Method};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pod_checkpointer::registry::{Credentials, Limits, Options, Reference, Registry};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// What it does besides keeping to the specification.
 #[derive(Clone, Default)]
@@ -87,17 +89,44 @@ pub struct FakeRegistry {
 
 impl FakeRegistry {
     pub async fn start(manners: Manners) -> Self {
+        Self::listen(manners, None).await
+    }
+
+    /// Over TLS, with a certificate that nobody knows.
+    pub async fn start_tls(manners: Manners) -> (Self, CertificateDer<'static>) {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
+        let certificate = made.cert.der().clone();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.into())
+            .expect("a key that fits");
+        (Self::listen(manners, Some(TlsAcceptor::from(Arc::new(config)))).await, certificate)
+    }
+
+    async fn listen(manners: Manners, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let world = Arc::new(Mutex::new(World { manners, ..World::default() }));
         let served = Arc::clone(&world);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let world = Arc::clone(&served);
+                let (world, tls) = (Arc::clone(&served), tls.clone());
                 let service = service_fn(move |request| routes::answer(Arc::clone(&world), address, request));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
+                let http = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(async move {
+                    // How a connection ends is what the client sees of it.
+                    match tls {
+                        None => drop(http.serve_connection(TokioIo::new(stream), service).await),
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            drop(http.serve_connection(TokioIo::new(stream), service).await);
+                        }
+                    }
+                });
             }
         });
         Self { address, world }
