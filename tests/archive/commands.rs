@@ -20,7 +20,7 @@ fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
 /// A directory with an archive, a certificate and its key.
 fn place() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(NAME), containerd(&[5; 200_000]).end()).unwrap();
+    std::fs::write(dir.path().join(NAME), containerd(&vec![5; 200_000]).end()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["archive".to_owned()]).unwrap().self_signed(&key).unwrap();
     std::fs::write(dir.path().join("tls.crt"), certificate.pem()).unwrap();

@@ -72,7 +72,7 @@ fn sources_that_differ_are_refused() {
             spec["annotations"][key] = json!(value);
             match refused(&config(), &spec) {
                 MetadataError::Disagree { what: about, other, .. } => {
-                    assert_eq!((about, other.is_empty()), (what, false))
+                    assert_eq!((about, other.is_empty()), (what, false));
                 }
                 other => panic!("{key}: {other:?}"),
             }

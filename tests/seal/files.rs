@@ -20,7 +20,7 @@ fn with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn archive() -> Vec<u8> {
-    containerd(&[9; 300_000]).end()
+    containerd(&vec![9; 300_000]).end()
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -17,7 +17,6 @@ fn every_kind_of_key_opens_what_is_sealed_to_it() {
         Holder::ec("p384", &rcgen::PKCS_ECDSA_P384_SHA384),
         Holder::ec("p521", &rcgen::PKCS_ECDSA_P521_SHA512),
         Holder::rsa("rsa2048", RsaKeySize::_2048),
-        Holder::rsa("rsa3072", RsaKeySize::_3072),
         Holder::rsa("rsa4096", RsaKeySize::_4096),
     ];
     let plain = b"the memory of a process".repeat(10_000);

@@ -17,18 +17,18 @@ fn payload(sealed: &[u8]) -> usize {
 #[test]
 fn every_length_around_a_chunk_comes_back() {
     for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK - 1, 2 * CHUNK, 2 * CHUNK + 1, 5 * CHUNK] {
-        let plain: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+        let plain: Vec<u8> = (0..=250).cycle().take(length).collect();
         assert!(EC.open(&EC.seal(&plain)).unwrap() == plain, "{length}");
     }
 }
 
 #[test]
 fn no_bit_of_a_byte_may_change() {
-    for holder in [&*EC, &*RSA] {
+    // The RSA key is slow; its envelope is all that differs.
+    for (holder, bits, step) in [(&*EC, 8, 1), (&*RSA, 1, 5)] {
         let sealed = holder.seal(b"secret");
-        for at in 0..sealed.len() {
-            // The RSA key is slow, and its part is the same.
-            for bit in if std::ptr::eq(holder, &raw const *RSA) { 0..1 } else { 0..8 } {
+        for at in (0..sealed.len()).step_by(step) {
+            for bit in 0..bits {
                 let mut other = sealed.clone();
                 other[at] ^= 1 << bit;
                 assert!(holder.open(&other).is_err(), "byte {at}, bit {bit}");
@@ -50,7 +50,7 @@ fn no_byte_may_be_missing_or_too_many() {
 
 #[test]
 fn a_file_that_ends_between_chunks_is_told_to_be_cut() {
-    let sealed = EC.seal(&[7; 3 * CHUNK]);
+    let sealed = EC.seal(&vec![7; 3 * CHUNK]);
     let first = payload(&sealed) + 16;
     for chunks in 1..3 {
         let cut = EC.open(&sealed[..first + chunks * (CHUNK + 16)]);
@@ -60,7 +60,7 @@ fn a_file_that_ends_between_chunks_is_told_to_be_cut() {
 
 #[test]
 fn chunks_cannot_change_places() {
-    let sealed = EC.seal(&[7; 3 * CHUNK]);
+    let sealed = EC.seal(&vec![7; 3 * CHUNK]);
     let chunk = |number: usize| payload(&sealed) + 16 + number * (CHUNK + 16);
     let mut swapped = sealed[..chunk(0)].to_vec();
     for number in [1, 0, 2] {
