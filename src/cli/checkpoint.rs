@@ -37,6 +37,7 @@ Exit codes: 0 done; 1 failed; 2 flags that make no sense or a kubeconfig that ca
 
 /// What is to be made, and of what.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct CheckpointArgs {
     /// Pod, or one container of it
     #[arg(value_name = "NAMESPACE/POD[/CONTAINER]")]
@@ -131,7 +132,7 @@ async fn one(client: &kube::Client, order: &Order, container: Option<&str>) -> R
     let asked = service_api::ask(client, Method::POST, &path, body.to_string().into()).await;
     let reply = asked.map_err(|why| doubt(&why))?;
     let Some(identifier) = reply.identifier() else { return finished(&reply, order) };
-    if order.no_wait {
+    if order.no_wait() {
         return reply.json().ok_or_else(|| "the answer is not JSON".to_owned());
     }
     let path = service_api::url::checkpoint(&order.target.namespace, &identifier);

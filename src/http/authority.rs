@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use serving::ServingTls;
 
+use super::rounds::Rounds;
 use crate::clock;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
@@ -27,7 +28,6 @@ use secret::Held;
 pub const SECRET: &str = "container-checkpoints-ca";
 /// How often Secret and APIService are looked at.
 const LOOK: Duration = Duration::from_secs(60);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// Whose certificates.
 #[derive(Debug, Clone)]
@@ -116,32 +116,11 @@ impl Authority {
 
     /// Makes the CA where there is none, follows it, renews the leaf, and tells the APIService, until dropped.
     pub async fn keep(&self) -> Infallible {
-        let mut wait = FIRST_RETRY;
-        let mut told = None;
+        let mut rounds = Rounds::new("the CA of the instances", LOOK);
         loop {
-            let outcome = self.look().await;
-            let pause = match &outcome {
-                Ok(()) => {
-                    wait = FIRST_RETRY;
-                    LOOK
-                }
-                Err(_) => {
-                    let pause = wait;
-                    wait = (wait * 2).min(LOOK);
-                    pause
-                }
-            };
-            let trouble = outcome.err().map(|why| why.to_string());
-            if trouble != told {
-                match &trouble {
-                    Some(why) => tracing::warn!(error = %why, "certificates cannot be looked after; trying again"),
-                    None => tracing::info!("certificates are looked after again"),
-                }
-                told.clone_from(&trouble);
-            }
-            self.lock().trouble = trouble;
-            // Instances that started together need not ask together.
-            tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            let outcome = self.look().await.map_err(|why| why.to_string());
+            self.lock().trouble = outcome.clone().err();
+            tokio::time::sleep(rounds.after(outcome)).await;
         }
     }
 

@@ -6,6 +6,8 @@
 
 mod certificate;
 mod forwarded;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod known;
 mod remote;
 
@@ -17,6 +19,7 @@ use axum::http::{HeaderMap, header};
 
 use super::listener::Peer;
 use super::refusal::Refusal;
+use super::rounds::Rounds;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::reviews::{Caller, Reviews};
@@ -27,7 +30,6 @@ use known::Known;
 pub const AUDIENCE: &str = "pod-checkpointer";
 /// How often the CAs of callers are read again.
 const LOOK: Duration = Duration::from_secs(120);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// How it is known who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,25 +80,10 @@ impl Authenticator {
 
     /// Follows the CAs that callers' certificates are of, until dropped.
     pub async fn keep(&self) -> Infallible {
-        let mut wait = FIRST_RETRY;
-        let mut told = false;
+        let mut rounds = Rounds::new("ConfigMap extension-apiserver-authentication", LOOK);
         loop {
-            let pause = match self.look().await {
-                Ok(()) => {
-                    (wait, told) = (FIRST_RETRY, false);
-                    LOOK
-                }
-                Err(why) => {
-                    if !told {
-                        tracing::warn!(error = %why, "cannot read ConfigMap {}; trying again", known::PATH);
-                        told = true;
-                    }
-                    let pause = wait;
-                    wait = (wait * 2).min(LOOK);
-                    pause
-                }
-            };
-            tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            let outcome = self.look().await.map_err(|why| why.to_string());
+            tokio::time::sleep(rounds.after(outcome)).await;
         }
     }
 

@@ -11,6 +11,7 @@ pub mod listener;
 mod openapi;
 pub mod probe_socket;
 pub mod refusal;
+mod rounds;
 pub mod server;
 pub mod vitals;
 

@@ -9,12 +9,17 @@ use crate::cli::service_api::url::Target;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) target: Target,
-    image: bool,
-    all: bool,
-    pub(super) no_wait: bool,
     pub(super) delete_pod: bool,
-    pub(super) encryption_secret: Option<String>,
-    timeout: Option<u32>,
+    made: Made,
+}
+
+/// What is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Made {
+    /// Images that are pushed, of one container or of all.
+    Images { all: bool, no_wait: bool },
+    /// Archives that stay on the node.
+    Archives { encryption_secret: Option<String>, timeout: Option<u32> },
 }
 
 impl Order {
@@ -29,20 +34,27 @@ impl Order {
         if args.all && target.container.is_some() {
             return Err("--all and one container exclude each other".to_owned());
         }
-        Ok(Self {
-            target,
-            image: args.image,
-            all: args.all,
-            no_wait: args.no_wait,
-            delete_pod: args.delete_pod || !args.leave_running,
-            encryption_secret: args.encryption_secret.clone(),
-            timeout: args.timeout,
-        })
+        let made = if args.image {
+            Made::Images { all: args.all, no_wait: args.no_wait }
+        } else {
+            Made::Archives { encryption_secret: args.encryption_secret.clone(), timeout: args.timeout }
+        };
+        Ok(Self { target, delete_pod: args.delete_pod || !args.leave_running, made })
+    }
+
+    /// Its identifier is wanted, not its end.
+    pub(super) fn no_wait(&self) -> bool {
+        matches!(self.made, Made::Images { no_wait: true, .. })
+    }
+
+    /// It is encrypted to what a Secret holds.
+    pub(super) fn encrypts(&self) -> bool {
+        matches!(&self.made, Made::Archives { encryption_secret: Some(_), .. })
     }
 
     /// An image is of one container, and none was named.
     pub(super) fn needs_containers(&self) -> bool {
-        self.image && self.target.container.is_none()
+        matches!(self.made, Made::Images { .. }) && self.target.container.is_none()
     }
 
     /// The containers that images are to be made of.
@@ -51,7 +63,7 @@ impl Order {
         let names: Option<Vec<String>> =
             list.map(|all| all.iter().filter_map(|c| c["name"].as_str()).map(str::to_owned).collect());
         let names = names.filter(|names| !names.is_empty()).ok_or("the pod has no containers")?;
-        if names.len() > 1 && !self.all {
+        if names.len() > 1 && !matches!(self.made, Made::Images { all: true, .. }) {
             return Err(format!(
                 "the pod has several containers: name one of {} after the pod, or say --all",
                 names.join(", ")
@@ -68,18 +80,21 @@ impl Order {
 
     /// Path and body for one container, or for all of them together.
     pub(super) fn request(&self, container: Option<&str>) -> (String, Value) {
-        match container {
-            Some(container) if self.image => {
-                (self.target.image(container), json!({"deletePod": self.delete_pod, "async": self.no_wait}))
+        match (&self.made, container) {
+            (Made::Images { no_wait, .. }, Some(container)) => {
+                (self.target.image(container), json!({"deletePod": self.delete_pod, "async": no_wait}))
             }
-            container => {
-                let secret = self.encryption_secret.as_deref();
+            (made, container) => {
+                let (secret, timeout) = match made {
+                    Made::Archives { encryption_secret, timeout } => (encryption_secret.as_deref(), *timeout),
+                    Made::Images { .. } => (None, None),
+                };
                 let body = json!({
                     "leaveRunning": !self.delete_pod,
                     "encrypt": secret.is_some(),
                     "encryptionSecret": secret.unwrap_or_default(),
                     "container": container.unwrap_or_default(),
-                    "timeout": self.timeout.unwrap_or(0),
+                    "timeout": timeout.unwrap_or(0),
                 });
                 (self.target.archives(), body)
             }

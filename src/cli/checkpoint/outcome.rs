@@ -31,7 +31,7 @@ pub(super) fn why(reply: &Reply, order: &Order) -> String {
         StatusCode::FORBIDDEN if order.delete_pod => format!(
             "you need `create` on `pods/checkpoint` (group checkpointer.alpha.coreos.com) and `delete` on pods in namespace {namespace}"
         ),
-        StatusCode::FORBIDDEN if order.encryption_secret.is_some() => format!(
+        StatusCode::FORBIDDEN if order.encrypts() => format!(
             "you need `create` on `pods/checkpoint` (group checkpointer.alpha.coreos.com) and `get` on that Secret in namespace {namespace}"
         ),
         StatusCode::FORBIDDEN => format!(

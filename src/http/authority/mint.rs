@@ -101,7 +101,7 @@ pub(super) struct Leaf {
 impl Leaf {
     /// One that nobody can check.
     pub(super) fn self_signed(of: &Subject<'_>, now: i64, life: Duration) -> Result<Self, AuthorityError> {
-        Self::make(of, now, life, |params, key| params.self_signed(key))
+        Self::make(of, now, life, CertificateParams::self_signed)
     }
 
     fn make(

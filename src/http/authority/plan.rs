@@ -46,10 +46,9 @@ pub(super) enum Plan {
 pub(super) fn plan(current: Span, next: Option<Span>, now: i64) -> Plan {
     match next.filter(|next| !next.is_over(now)) {
         Some(next) if current.is_over(now) || now >= next.begin.saturating_add(KNOWN_AFTER) => Plan::Promote,
-        Some(_) => Plan::Keep,
         None if current.is_over(now) => Plan::Replace,
         None if current.is_late(now) => Plan::Prepare,
-        None => Plan::Keep,
+        _ => Plan::Keep,
     }
 }
 

@@ -1,0 +1,61 @@
+//! The rhythm of something that is looked at again and again: at ease while it goes well, with back-off while it does not,
+//! and told in the logs when the one becomes the other.
+
+use std::time::Duration;
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(super) struct Rounds {
+    what: &'static str,
+    ease: Duration,
+    wait: Duration,
+    trouble: Option<String>,
+}
+
+impl Rounds {
+    /// `what` is looked at every `ease`.
+    pub(super) fn new(what: &'static str, ease: Duration) -> Self {
+        Self { what, ease, wait: FIRST_RETRY, trouble: None }
+    }
+
+    /// How long to wait after a round that ended so.
+    pub(super) fn after(&mut self, outcome: Result<(), String>) -> Duration {
+        let trouble = outcome.err();
+        let pause = if trouble.is_some() { self.wait } else { self.ease };
+        self.wait = if trouble.is_some() { (self.wait * 2).min(self.ease) } else { FIRST_RETRY };
+        if trouble != self.trouble {
+            if let Some(why) = &trouble {
+                tracing::warn!(error = %why, "{} cannot be looked at; trying again", self.what);
+            } else {
+                tracing::info!("{} can be looked at again", self.what);
+            }
+            self.trouble = trouble;
+        }
+        // Instances that started together need not ask together.
+        pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_tried_again_soon_and_then_ever_more_slowly_up_to_the_usual_pace() {
+        let mut rounds = Rounds::new("x", Duration::from_secs(60));
+        let near = |pause: Duration, seconds: u32| {
+            let expected = Duration::from_secs(seconds.into());
+            assert!(
+                pause >= expected.mul_f64(0.89) && pause <= expected.mul_f64(1.11),
+                "{pause:?} is not about {expected:?}"
+            );
+        };
+        near(rounds.after(Ok(())), 60);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            near(rounds.after(Err("down".to_owned())), seconds);
+        }
+        near(rounds.after(Ok(())), 60);
+        near(rounds.after(Err("down".to_owned())), 1);
+    }
+}
