@@ -100,26 +100,26 @@ mod tests {
 
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
     }
 
     #[test]
     fn challenges_are_read_as_registries_send_them() {
         let hub = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#;
-        assert_eq!(parse([hub]), bearer("https://auth.docker.io/token", Some("registry.docker.io")));
+        assert_eq!(parse([hub]), Some(bearer("https://auth.docker.io/token", Some("registry.docker.io"))));
         assert_eq!(parse([r#"Basic realm="Registry Realm""#]), Some(Challenge::Basic));
         assert_eq!(parse(["basic"]), Some(Challenge::Basic));
-        assert_eq!(parse(["bearer Realm = \"https://a/t\""]), bearer("https://a/t", None));
-        assert_eq!(parse(["Bearer realm=https://a/t, service=x"]), bearer("https://a/t", Some("x")));
-        assert_eq!(parse([r#"Bearer realm="https://a/\"t\\""#]), bearer(r#"https://a/"t\"#, None));
+        assert_eq!(parse(["bearer Realm = \"https://a/t\""]), Some(bearer("https://a/t", None)));
+        assert_eq!(parse(["Bearer realm=https://a/t, service=x"]), Some(bearer("https://a/t", Some("x"))));
+        assert_eq!(parse([r#"Bearer realm="https://a/\"t\\""#]), Some(bearer(r#"https://a/"t\"#, None)));
     }
 
     #[test]
     fn a_token_is_rather_used_than_a_password() {
         let both = r#"Basic realm="x, Bearer realm=y", Bearer realm="https://a/t""#;
-        assert_eq!(parse([both]), bearer("https://a/t", None));
-        assert_eq!(parse(["Basic realm=x", r#"Bearer realm="https://a/t""#]), bearer("https://a/t", None));
+        assert_eq!(parse([both]), Some(bearer("https://a/t", None)));
+        assert_eq!(parse(["Basic realm=x", r#"Bearer realm="https://a/t""#]), Some(bearer("https://a/t", None)));
         assert_eq!(parse([r#"Bearer service="x", Basic realm="y""#]), Some(Challenge::Basic));
     }
 
@@ -143,10 +143,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_realm_comes_out_as_it_was_quoted(realm in r#"[ -~]{1,40}"#, service in r#"[ -~]{0,20}"#) {
+        fn a_realm_comes_out_as_it_was_quoted(realm in "[ -~]{1,40}", service in "[ -~]{0,20}") {
             let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
             let header = format!("Bearer realm=\"{}\",service=\"{}\"", quoted(&realm), quoted(&service));
-            prop_assert_eq!(parse([header.as_str()]), bearer(&realm, Some(&service)));
+            prop_assert_eq!(parse([header.as_str()]), Some(bearer(&realm, Some(&service))));
         }
 
         #[test]

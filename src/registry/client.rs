@@ -180,7 +180,7 @@ impl Registry {
         let mut upload = super::upload::Upload::of(&self.asker, place, Arc::new(source), what.clone(), progress)?;
         let mut tries = Tries::at(what, &self.asker.limits);
         loop {
-            if let Some(ended) = tries.once(upload.attempt(self)).await {
+            if let Some(ended) = tries.once(Box::pin(upload.attempt(self))).await {
                 return ended;
             }
         }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
 use super::location::{Origin, Target, escaped};
+use super::reference::authority;
 
 /// A repository of a registry, as it is asked.
 #[derive(Debug, Clone)]
@@ -160,7 +161,9 @@ fn login_for<'a>(
     if *realm == place.origin || hub {
         return Ok(own);
     }
-    match credentials.login(&realm.authority(), "") {
+    // In plain text only with its port: what is kept for an https host is not meant by it.
+    let named = if realm.tls { realm.authority() } else { authority(&realm.host, Some(realm.port)) };
+    match credentials.login(&named, "") {
         Some(login) => Ok(Some(login)),
         // Nobody's name can be given to anybody.
         None if own.is_none() => Ok(None),
@@ -181,7 +184,7 @@ pub(super) fn read(answer: &[u8], now: Instant) -> Option<Access> {
     let token = Zeroizing::new(given.token.filter(|token| !token.is_empty()).or(given.access_token)?);
     let fits = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
     let lasts = given.expires_in.map_or(USUAL, Duration::from_secs).min(Duration::from_secs(24 * 3600));
-    let until = now + (lasts - MARGIN.min(lasts / 4));
+    let until = now + lasts.saturating_sub(MARGIN.min(lasts / 4));
     fits.then(|| Access { header: Zeroizing::new(format!("Bearer {}", token.as_str())), until: Some(until) })
 }
 

@@ -8,8 +8,8 @@ use crate::{pushed, refused};
 
 const BASIC: &str = "Basic dTpodW50ZXIy";
 
-fn login() -> Option<(String, String)> {
-    Some(("u".to_owned(), "hunter2".to_owned()))
+fn login() -> (String, String) {
+    ("u".to_owned(), "hunter2".to_owned())
 }
 
 fn entry(of: &[&FakeRegistry]) -> Value {
@@ -20,7 +20,7 @@ fn entry(of: &[&FakeRegistry]) -> Value {
 
 #[tokio::test]
 async fn name_and_password_are_given_to_whom_they_are_for_when_asked() {
-    let there = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
+    let there = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     pushed(&client(&[&there], Some(&entry(&[&there]))), &there.image(), 10).await.unwrap();
     assert!(there.world().asked[0].authorization().is_none(), "not before it is asked for");
     assert!(there.world().asked[1..].iter().all(|asked| asked.authorization() == Some(BASIC)));
@@ -28,8 +28,12 @@ async fn name_and_password_are_given_to_whom_they_are_for_when_asked() {
 
 #[tokio::test]
 async fn a_token_of_the_registry_itself_is_got_once_for_one_repository() {
-    let manners =
-        Manners { login: login(), realm: Some("/token?x=y".to_owned()), expires_in: Some(300), ..Manners::default() };
+    let manners = Manners {
+        login: Some(login()),
+        realm: Some("/token?x=y".to_owned()),
+        expires_in: Some(300),
+        ..Manners::default()
+    };
     let there = FakeRegistry::start(manners).await;
     pushed(&client(&[&there], Some(&entry(&[&there]))), &there.image(), 10).await.unwrap();
     let tokens: Vec<_> = there.heard().into_iter().filter(|asked| asked.contains("/token")).collect();
@@ -42,7 +46,7 @@ async fn a_token_of_the_registry_itself_is_got_once_for_one_repository() {
 #[tokio::test]
 async fn tokens_that_expire_are_got_again() {
     let manners =
-        Manners { login: login(), realm: Some("/token".to_owned()), expires_in: Some(1), ..Manners::default() };
+        Manners { login: Some(login()), realm: Some("/token".to_owned()), expires_in: Some(1), ..Manners::default() };
     let there = FakeRegistry::start(manners).await;
     let why = pushed(&client(&[&there], Some(&entry(&[&there]))), &there.image(), 10).await;
     // Each is used for the request that it was got for; a stream cannot ask first, so its attempt begins with a fresh one.
@@ -51,7 +55,7 @@ async fn tokens_that_expire_are_got_again() {
 
 #[tokio::test]
 async fn a_refresh_token_goes_in_a_form() {
-    let manners = Manners { login: login(), realm: Some("/token".to_owned()), ..Manners::default() };
+    let manners = Manners { login: Some(login()), realm: Some("/token".to_owned()), ..Manners::default() };
     let there = FakeRegistry::start(manners).await;
     let config = json!({"auths": {there.authority(): {"identitytoken": "re/fresh"}}});
     pushed(&client(&[&there], Some(&config)), &there.image(), 10).await.unwrap();
@@ -63,9 +67,9 @@ async fn a_refresh_token_goes_in_a_form() {
 
 #[tokio::test]
 async fn a_foreign_realm_gets_nothing() {
-    let foreign = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
+    let foreign = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     let realm = Some(format!("{}/token", foreign.url()));
-    let there = FakeRegistry::start(Manners { login: login(), realm, ..Manners::default() }).await;
+    let there = FakeRegistry::start(Manners { login: Some(login()), realm, ..Manners::default() }).await;
     let registry = client(&[&there, &foreign], Some(&entry(&[&there])));
     let why = refused(pushed(&registry, &there.image(), 10).await);
     assert!(matches!(&why, RegistryError::ForeignRealm { realm, .. } if *realm == foreign.authority()), "{why}");
@@ -74,11 +78,15 @@ async fn a_foreign_realm_gets_nothing() {
 
 #[tokio::test]
 async fn a_realm_with_an_entry_of_its_own_gets_that() {
-    let realm = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
+    let realm = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     let named = Some(format!("{}/token", realm.url()));
-    let there =
-        FakeRegistry::start(Manners { login: login(), realm: named, expires_in: Some(300), ..Manners::default() })
-            .await;
+    let there = FakeRegistry::start(Manners {
+        login: Some(login()),
+        realm: named,
+        expires_in: Some(300),
+        ..Manners::default()
+    })
+    .await;
     let config = json!({"auths": {
         there.authority(): {"username": "of", "password": "the registry"},
         realm.authority(): {"username": "u", "password": "hunter2"},
@@ -91,7 +99,7 @@ async fn a_realm_with_an_entry_of_its_own_gets_that() {
 #[tokio::test]
 async fn uploads_and_redirects_to_another_server_go_without_credentials() {
     let storage = FakeRegistry::start(Manners::default()).await;
-    let there = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
+    let there = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     there.world().manners.uploads_at = Some(storage.url());
     let registry = client(&[&there, &storage], Some(&entry(&[&there])));
     // The storage has it; the registry does not know of it.
@@ -108,7 +116,8 @@ async fn uploads_and_redirects_to_another_server_go_without_credentials() {
 async fn a_signed_place_on_another_tls_server_gets_the_upload_and_no_credentials() {
     let (storage, one) = FakeRegistry::start_tls(Manners::default()).await;
     let uploads_at = Some(format!("https://{}", storage.authority()));
-    let (there, two) = FakeRegistry::start_tls(Manners { login: login(), uploads_at, ..Manners::default() }).await;
+    let (there, two) =
+        FakeRegistry::start_tls(Manners { login: Some(login()), uploads_at, ..Manners::default() }).await;
     let of = |ca| {
         let options = Options { plain_http: Vec::new(), ca, ..options(&[], Some(&entry(&[&there, &storage]))) };
         Registry::new(options).unwrap()
@@ -125,8 +134,8 @@ async fn a_signed_place_on_another_tls_server_gets_the_upload_and_no_credentials
 
 #[tokio::test]
 async fn a_redirect_cannot_harvest_by_a_challenge() {
-    let harvester = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
-    let there = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
+    let harvester = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
+    let there = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     there.world().manners.leads_to = Some(harvester.url());
     let config = entry(&[&there, &harvester]);
     let why = client(&[&there, &harvester], Some(&config)).manifest(&there.image(), "t1").await.unwrap_err();
@@ -136,7 +145,7 @@ async fn a_redirect_cannot_harvest_by_a_challenge() {
 
 #[tokio::test]
 async fn who_is_not_known_hears_what_would_do() {
-    let there = FakeRegistry::start(Manners { login: login(), ..Manners::default() }).await;
+    let there = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     let said = |config: Option<Value>| {
         let (registry, to) = (client(&[&there], config.as_ref()), there.image());
         async move { pushed(&registry, &to, 10).await.unwrap_err().to_string() }
@@ -152,7 +161,7 @@ async fn who_is_not_known_hears_what_would_do() {
 #[tokio::test]
 async fn an_answer_that_repeats_the_secrets_is_shown_without_them() {
     for realm in [None, Some("/token".to_owned())] {
-        let manners = Manners { login: login(), realm, expires_in: Some(300), ..Manners::default() };
+        let manners = Manners { login: Some(login()), realm, expires_in: Some(300), ..Manners::default() };
         let there = FakeRegistry::start(manners).await;
         let registry = client(&[&there], Some(&entry(&[&there])));
         registry.upload_bytes(&there.image(), b"x").await.unwrap();

@@ -156,7 +156,7 @@ fn route(world: &mut World, asked: &Asked, body: Vec<u8>, here: SocketAddr) -> R
         };
     }
     let Some((repository, name)) = path.split_once("/manifests/") else { return no(404, "NAME_UNKNOWN", "no route") };
-    if asked.method == Method::PUT { put(world, asked, repository, name, body) } else { get(world, repository, name) }
+    if asked.method == Method::PUT { put(world, asked, repository, name, &body) } else { get(world, repository, name) }
 }
 
 fn upload(
@@ -200,8 +200,8 @@ fn upload(
     with(say(201, ""), "docker-content-digest", world.manners.claims.as_deref().unwrap_or(&digest))
 }
 
-fn put(world: &mut World, asked: &Asked, repository: &str, name: &str, body: Vec<u8>) -> Response<Body> {
-    let Ok(parsed) = serde_json::from_slice::<serde_json::Value>(&body) else {
+fn put(world: &mut World, asked: &Asked, repository: &str, name: &str, body: &[u8]) -> Response<Body> {
+    let Ok(parsed) = serde_json::from_slice::<serde_json::Value>(body) else {
         return no(400, "MANIFEST_INVALID", "no");
     };
     let named = |key: &str| {
@@ -219,10 +219,10 @@ fn put(world: &mut World, asked: &Asked, repository: &str, name: &str, body: Vec
     if !named("layers").iter().chain(&named("config")).all(has) || !named("manifests").iter().all(known) {
         return no(400, "MANIFEST_BLOB_UNKNOWN", "it names what is not there");
     }
-    let digest = Digest::of(&body).to_string();
+    let digest = Digest::of(body).to_string();
     let media_type = asked.headers["content-type"].to_str().expect("text").to_owned();
     for name in [name, digest.as_str()] {
-        let kept = (media_type.clone(), Bytes::from(body.clone()));
+        let kept = (media_type.clone(), Bytes::copy_from_slice(body));
         world.manifests.insert((repository.to_owned(), name.to_owned()), kept);
     }
     with(say(201, ""), "docker-content-digest", &digest)
