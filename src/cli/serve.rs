@@ -2,6 +2,7 @@
 //! work from what went wrong.
 
 use super::{DONE, FAILED, MISUSED, output, runtime};
+use crate::cluster::config::ConfigError;
 use crate::config::serve::{ServeArgs, ServeConfig};
 use crate::service;
 use crate::telemetry::logs;
@@ -51,7 +52,9 @@ pub(super) fn run(args: ServeArgs) -> u8 {
         Ok(()) => DONE,
         Err(why) => {
             tracing::error!("{why:#}");
-            if why.chain().any(|cause| cause.is::<crate::cluster::config::ConfigError>()) { MISUSED } else { FAILED }
+            // What no waiting will mend is a matter of configuration.
+            let misused = why.chain().any(<dyn std::error::Error + 'static>::is::<ConfigError>);
+            if misused { MISUSED } else { FAILED }
         }
     }
 }

@@ -121,7 +121,7 @@ impl ServeConfig {
             port: check.port("--port", given(args.port), 3333),
             plain_http: args.plain_http,
             accept_api_tokens: args.accept_api_tokens,
-            forwards: !check.switch("--disable-route-forward", given(args.disable_route_forward)),
+            forwards: !check.switch("--disable-route-forward", args.disable_route_forward.as_deref()),
             max_queue: check.queue(args.max_queue),
             storage: args.storage,
             checkpoints: args.checkpoints_dir,
@@ -132,7 +132,7 @@ impl ServeConfig {
                 ca: args.kubelet_ca,
                 certificate: args.kubelet_cert_file,
                 key: args.kubelet_key_file,
-                insecure: check.switch("--kubelet-allow-insecure", given(args.kubelet_allow_insecure)),
+                insecure: check.switch("--kubelet-allow-insecure", args.kubelet_allow_insecure.as_deref()),
             },
             registry: RegistryArgs {
                 plain_http: args.plain_http_registry.into_iter().filter(|host| !host.is_empty()).collect(),
@@ -224,8 +224,8 @@ impl Checker {
     }
 
     /// As the source document has it: `true`, or not set. Anything else is more likely a mistake than a no.
-    fn switch(&mut self, flag: &'static str, value: Option<String>) -> bool {
-        match value.as_deref() {
+    fn switch(&mut self, flag: &'static str, value: Option<&str>) -> bool {
+        match value.filter(|text| !text.is_empty()) {
             None | Some("false") => false,
             Some("true") => true,
             Some(other) => {

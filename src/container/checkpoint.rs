@@ -132,7 +132,8 @@ impl Checkpointer {
     async fn push(&self, job: &Job, archive: &str) -> Result<String, String> {
         let owner = owner(job).ok_or("no container is left to be pushed")?;
         let found = self.take(archive, &owner).await.map_err(|why| why.to_string())?;
-        self.publisher.publish(&job.id, found).await.map_err(|why| why.to_string())
+        // Large, and most steps are none of it.
+        Box::pin(self.publisher.publish(&job.id, found)).await.map_err(|why| why.to_string())
     }
 
     /// Only the pod that was checkpointed; one that took its name since is another.

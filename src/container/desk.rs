@@ -2,7 +2,7 @@
 //! time work on a pod, and tells those who wait. Does none of the work.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -23,6 +23,9 @@ pub enum Declined {
     /// Told to stop.
     #[error("this instance is being stopped; ask again when the next one is up")]
     Closing,
+    /// A fault of this program.
+    #[error("the checkpoint was not begun: {0}")]
+    Broken(String),
     /// Its record cannot be kept.
     #[error("the checkpoint was not begun, since its record cannot be kept: {0}")]
     Record(#[from] FileError),
@@ -41,8 +44,8 @@ struct Inner {
     room: Arc<Semaphore>,
     size: usize,
     hands: Arc<Semaphore>,
-    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<Turn>>>>,
-    /// Every checkpoint begins in a later second than this.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Turn>>>>,
+    /// Every checkpoint begins in a later second than this: what an earlier process did in it nobody remembers.
     opened: i64,
 }
 
@@ -143,14 +146,11 @@ impl Desk {
     pub async fn turn(&self, pod: &str) -> (tokio::sync::OwnedMutexGuard<Turn>, OwnedSemaphorePermit) {
         let queue = {
             let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| turn.strong_count() > 0);
-            let known = turns.get(pod).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                // A checkpoint that ended in this second may have left its name; nobody remembers it any more.
-                let turn = Arc::new(tokio::sync::Mutex::new(Turn { last: self.0.opened.max(clock::epoch_seconds()) }));
-                turns.insert(pod.to_owned(), Arc::downgrade(&turn));
-                turn
-            })
+            let now = clock::epoch_seconds();
+            // Forgotten when nobody has or wants it, and its last second is over.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|turn| turn.last >= now));
+            let fresh = || Arc::new(tokio::sync::Mutex::new(Turn { last: self.0.opened }));
+            Arc::clone(turns.entry(pod.to_owned()).or_insert_with(fresh))
         };
         let turn = queue.lock_owned().await;
         loop {

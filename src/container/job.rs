@@ -210,8 +210,8 @@ impl Job {
             }
             (State::Checkpointing { .. }, Event::Archived(archive)) if seals => State::Sealing { archive },
             (State::Checkpointing { .. }, Event::Archived(archive)) if pushes => State::Pushing { archive },
-            (State::Checkpointing { .. }, Event::Archived(archive)) => self.shelve(archive),
-            (State::Sealing { .. }, Event::Sealed(archive)) => self.shelve(archive),
+            (State::Checkpointing { .. }, Event::Archived(archive))
+            | (State::Sealing { .. }, Event::Sealed(archive)) => self.shelve(archive),
             (State::Pushing { archive }, Event::Pushed(image)) => {
                 self.image = Some(image);
                 self.shelve(archive)

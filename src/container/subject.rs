@@ -83,13 +83,11 @@ impl Subject {
         let Some(name) = wanted else {
             return self.containers.iter().filter(|c| c.lasting).map(Container::running).collect();
         };
-        match self.containers.iter().find(|c| c.name == name) {
-            Some(container) => Ok(vec![container.running()?]),
-            None => {
-                let has = self.containers.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-                Err(Unfit::NoContainer { name: name.to_owned(), has })
-            }
+        if let Some(container) = self.containers.iter().find(|c| c.name == name) {
+            return Ok(vec![container.running()?]);
         }
+        let has = self.containers.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        Err(Unfit::NoContainer { name: name.to_owned(), has })
     }
 }
 

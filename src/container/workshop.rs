@@ -32,8 +32,15 @@ impl Workshop {
         &self.desk
     }
 
-    /// Takes a job and begins with it; its record is durable when this returns.
+    /// Takes a job and begins with it; its record is durable when this returns. A caller who hangs up meanwhile leaves no
+    /// record that nobody works on.
     pub async fn take(self: &Arc<Self>, job: Job) -> Result<Follower, Declined> {
+        let own = Arc::clone(self);
+        let taking = tokio::spawn(async move { own.admit(job).await });
+        taking.await.unwrap_or_else(|why| Err(Declined::Broken(why.to_string())))
+    }
+
+    async fn admit(self: &Arc<Self>, job: Job) -> Result<Follower, Declined> {
         let (place, follower) = self.desk.take(job.clone()).await.inspect_err(|_| self.counts.declined())?;
         let order = &job.order;
         tracing::info!(
@@ -61,7 +68,13 @@ impl Workshop {
         let own = Arc::clone(self);
         self.run(async move {
             let resumed = place.is_none();
-            own.carry_out(job, resumed).await;
+            let (worker, known) = (Arc::clone(&own), job.clone());
+            let work = tokio::spawn(async move { worker.carry_out(job, resumed).await });
+            if let Err(why) = work.await
+                && why.is_panic()
+            {
+                own.broke(&known).await;
+            }
             drop(place);
         });
     }
@@ -114,6 +127,14 @@ impl Workshop {
         next
     }
 
+    /// A fault of this program must not leave anybody waiting for ever.
+    async fn broke(&self, job: &Job) {
+        let now = self.desk.find(&job.id).map_or_else(|| job.clone(), |follower| (**follower.borrow()).clone());
+        let event = Event::Failed { reason: "serve broke off; see its log".to_owned(), late: None };
+        let next = self.move_on(now, event, clock::epoch_seconds()).await;
+        self.tell_end(&next);
+    }
+
     /// Why a job that has not begun is not begun now.
     fn unwanted(&self, job: &Job, resumed: bool) -> Option<Unwanted> {
         let waits = !job.order.asynchronous;
@@ -130,18 +151,14 @@ impl Workshop {
     fn tell_end(&self, job: &Job) {
         let seconds = job.changed - job.accepted;
         let files = job.taken.iter().map(|taken| taken.file.as_str()).collect::<Vec<_>>().join(", ");
-        match &job.state {
-            State::Failed { reason, .. } => {
-                self.counts.failed();
-                tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
-            }
-            _ => {
-                self.counts.done();
-                let image = job.image.as_deref().unwrap_or("");
-                let deleted = job.order.delete_pod;
-                tracing::info!(job = %job.id, seconds, %files, image, deleted, "a checkpoint is done");
-            }
+        if let State::Failed { reason, .. } = &job.state {
+            self.counts.failed();
+            tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
+            return;
         }
+        self.counts.done();
+        let image = job.image.as_deref().unwrap_or("");
+        tracing::info!(job = %job.id, seconds, %files, image, deleted = job.order.delete_pod, "a checkpoint is done");
     }
 
     fn look_for_late(&self, job: &Job) {

@@ -224,6 +224,6 @@ fn declined(why: &Declined) -> Refusal {
     match why {
         Declined::Full(_) => Refusal::too_many(after, why.to_string()),
         Declined::Closing => Refusal::unavailable(why.to_string()),
-        Declined::Record(_) => Refusal::internal(why.to_string()),
+        Declined::Record(_) | Declined::Broken(_) => Refusal::internal(why.to_string()),
     }
 }

@@ -154,7 +154,7 @@ async fn what_is_not_there_or_does_not_run_is_said() {
     assert!(said.code == 404 && said.text("message").contains("it has main, side"), "{}", said.body);
     let path = "/api/v1/namespaces/default/pods/counter";
     let stop = |pod: &mut Value| {
-        pod["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}})
+        pod["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}});
     };
     stop(site.cluster.world().objects.get_mut(path).unwrap());
     let said = site.post(IMAGE, "").await;

@@ -22,10 +22,10 @@ pub enum Mode {
 
 #[derive(Default)]
 struct Held {
+    begun: usize,
     uploads: BTreeMap<String, Vec<u8>>,
     blobs: BTreeMap<String, Vec<u8>>,
     manifests: BTreeMap<String, (Vec<u8>, String)>,
-    authorizations: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -64,11 +64,6 @@ impl Registry {
         self.held.lock().unwrap().blobs.values().any(|blob| blob == content)
     }
 
-    /// Who it was told it is asked by.
-    pub fn authorizations(&self) -> Vec<String> {
-        self.held.lock().unwrap().authorizations.clone()
-    }
-
     async fn answer(&self, request: Request) -> Response {
         let mut mode = self.mode.subscribe();
         let now = *mode.wait_for(|mode| *mode != Mode::Still).await.unwrap();
@@ -77,8 +72,6 @@ impl Registry {
         }
         let (head, body) = request.into_parts();
         let body = to_bytes(body, 1 << 30).await.unwrap_or_default();
-        let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        self.held.lock().unwrap().authorizations.extend(authorization.map(str::to_owned));
         let path = head.uri.path().trim_start_matches("/v2/").to_owned();
         let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         self.held.lock().unwrap().dispatch(
@@ -96,7 +89,8 @@ impl Held {
         let last = path.rsplit('/').next().unwrap_or_default().to_owned();
         match method {
             "POST" if path.ends_with("/blobs/uploads/") => {
-                let id = format!("u{}", self.uploads.len());
+                self.begun += 1;
+                let id = format!("u{}", self.begun);
                 self.uploads.insert(id.clone(), Vec::new());
                 said(StatusCode::ACCEPTED, &[("location", &format!("/v2/{path}{id}"))])
             }
@@ -137,8 +131,11 @@ impl Held {
 }
 
 fn digest(content: &[u8]) -> String {
-    let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    use std::fmt::Write;
+    Sha256::digest(content).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all");
+        text
+    })
 }
 
 fn said(code: StatusCode, headers: &[(&'static str, &str)]) -> Response {

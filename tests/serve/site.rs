@@ -32,7 +32,7 @@ pub struct Site {
     pub kubelet: Kubelet,
     pub registry: Registry,
     pub config: ServeConfig,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 struct Running {
@@ -79,7 +79,7 @@ impl Site {
         let registry = Registry::start().await;
         let mut config = config(root, &cluster, &kubelet, &registry);
         change(&mut config);
-        let mut site = Self { serve: None, cluster, kubelet, registry, config, dir };
+        let mut site = Self { serve: None, cluster, kubelet, registry, config, _dir: dir };
         site.start();
         site
     }
@@ -173,10 +173,6 @@ impl Site {
 
     pub fn state_of(&self, job: usize) -> String {
         self.records()[job]["state"].as_str().unwrap().to_owned()
-    }
-
-    pub fn root(&self) -> &Path {
-        self.dir.path()
     }
 
     pub async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {

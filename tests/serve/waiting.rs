@@ -29,7 +29,8 @@ async fn different_pods_do_not_wait_for_one_another() {
     site.kubelet.go(Mode::Slow(Duration::from_millis(1500)));
     let jobs = [site.post_later(IMAGE, ""), site.post_later("/checkpoint/default/other/main", "")];
     for job in jobs {
-        assert_eq!(job.await.unwrap().code, 201);
+        let said = job.await.unwrap();
+        assert_eq!(said.code, 201, "{}", said.body);
     }
     assert_eq!(site.kubelet.most_busy(), 2);
 }
@@ -97,7 +98,7 @@ async fn told_to_stop_it_lets_what_runs_come_to_its_end_and_takes_no_more() {
     let site = Site::new().await;
     site.kubelet.go(Mode::Slow(Duration::from_millis(1500)));
     let running = site.post_later(IMAGE, r#"{"deletePod": true}"#);
-    site.until("one runs", |site| site.records().len() == 1).await;
+    site.until("one runs", |site| site.kubelet.calls().len() == 1).await;
     let waiting = site.post_later(ARCHIVE, "");
     site.until("one waits", |site| site.records().len() == 2).await;
     site.terminate();

@@ -1,0 +1,44 @@
+//! What callers of `serve` and the kubelet write: bodies, names, identifiers, records of jobs, answers and paths.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pod_checkpointer::container::archives::{Archives, Owner};
+use pod_checkpointer::container::job::{Identifier, Job};
+use pod_checkpointer::container::request::{Form, Place, order};
+use pod_checkpointer::container::subject::Subject;
+use pod_checkpointer::node::kubelet_api::{Fault, meaning};
+
+fuzz_target!(|bytes: &[u8]| {
+    for form in [Form::Image, Form::Archive] {
+        let place = Place::new("default", "counter", Some("main")).expect("three names");
+        if let Ok(order) = order(form, place, bytes) {
+            assert!(order.limit().as_secs() > 0 && order.limit().as_secs() <= 3600);
+            let names = order.seal_to.iter().chain(&order.container);
+            assert!(names.clone().all(|name| !name.is_empty() && !name.contains(['/', '_', '%'])), "{order:?}");
+        }
+    }
+    if let Ok(job) = serde_json::from_slice::<Job>(bytes) {
+        let again: Job = serde_json::from_slice(&serde_json::to_vec(&job).expect("JSON")).expect("what was written");
+        assert_eq!(again, job);
+    }
+    if let Ok(pod) = serde_json::from_slice(bytes)
+        && let Ok(subject) = Subject::of(&pod)
+    {
+        drop((subject.select(None), subject.select(Some("main"))));
+    }
+    drop(meaning::path(bytes));
+    for status in [401, 404, 500] {
+        let said = Fault::of(status, bytes).to_string();
+        assert!(!said.contains(['\n', '\u{1b}']), "{said:?}");
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(read) = Identifier::parse(text) {
+        assert_eq!(read.to_string(), text);
+    }
+    assert!(meaning::criu_line(text).is_none_or(|line| line.len() <= 4 * 300));
+    let own = str::to_owned;
+    let owner = Owner { namespace: own("default"), pod: own("counter"), uid: own("u"), container: own("main") };
+    if let Ok(file) = Archives::named(text, &owner) {
+        assert!(!file.contains('/') && file.starts_with("checkpoint-counter_default-main-"), "{file:?}");
+    }
+});
