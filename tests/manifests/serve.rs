@@ -109,6 +109,20 @@ fn reading_other_namespaces_secrets_and_using_the_service_are_bound_to_nobody() 
 }
 
 #[test]
+fn making_secrets_is_held_to_the_one_that_it_makes() {
+    let [policy, binding] =
+        ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].map(|kind| of_kind(kind).remove(0));
+    assert_eq!(policy["spec"]["failurePolicy"], "Fail");
+    assert_eq!(names(&policy["spec"]["matchConstraints"]["resourceRules"][0], "operations"), ["CREATE"]);
+    let who = policy["spec"]["matchConditions"][0]["expression"].as_str().unwrap();
+    assert_eq!(who, format!("request.userInfo.username == 'system:serviceaccount:kube-system:{ACCOUNT}'"));
+    let what = policy["spec"]["validations"][0]["expression"].as_str().unwrap();
+    assert!(what.contains("object.metadata.name == 'container-checkpoints-ca' && object.type == "), "{what}");
+    assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
+    assert_eq!(names(&binding["spec"], "validationActions"), ["Deny"]);
+}
+
+#[test]
 fn every_binding_is_of_the_one_account() {
     let accounts = of_kind("ServiceAccount");
     assert_eq!(accounts.len(), 1);

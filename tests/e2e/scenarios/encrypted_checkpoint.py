@@ -17,7 +17,7 @@ NODES = 2
 ENCRYPT = r"""curl 'localhost:8001/api/v1/namespaces/default/pods/counter/checkpoint' -X POST -d '{"leaveRunning":true,"encrypt":true,"encryptionSecret":"test-secret"}' -H "Content-type: application/json" """
 # As documented for whoever has neither the cluster nor our program: $1 sealed file, $2 key, $3 certificate, $4 what comes out.
 OPEN = r"""set -euo pipefail
-LC_ALL=C sed -n '/^-> pod-checkpointer.cms-v1$/,/^-/{/^-/!p};/^---/q' "$1" | (base64 -d || true) | openssl cms -decrypt -inform DER -inkey "$2" -recip "$3" | age --decrypt --identity - --output "$4" "$1"
+LC_ALL=C sed -n '/^-> pod-checkpointer.cms-v1$/,/^-/{/^-/!p};/^---/q' "$1" | base64 -d | openssl cms -decrypt -inform DER -inkey "$2" -recip "$3" | age --decrypt --identity - --output "$4" "$1"
 """
 # Words that are in the container's memory, environment and files, and must be nowhere in a sealed archive.
 SECRET_WORD = "quite-confidential-indeed"
@@ -122,8 +122,7 @@ def sealed_opened_restored(world, service, proxy, registry, kind, key, certifica
     assert "exit 0" not in said and not nothing.exists(), said
 
     pushed = f"{registry.address}/test/opened:{kind}"
-    pushed = containers.image_of(registry, "test/opened", kind, content, "counter")
-    else: command(["nsenter", f"--net=/run/netns/{world.control_plane.namespace}", world.binary, "archive", "push", opened, pushed, "--plain-http", registry.address])
+    command(["nsenter", f"--net=/run/netns/{world.control_plane.namespace}", world.binary, "archive", "push", opened, pushed, "--plain-http", registry.address])
     world.figure("the opened archive to Ready on the other node", containers.goes_on(world, second, f"opened-{kind}", "counter", pushed, before))
 
 
