@@ -15,9 +15,12 @@ NODES = 2
 
 # As it is written in the source document.
 ENCRYPT = r"""curl 'localhost:8001/api/v1/namespaces/default/pods/counter/checkpoint' -X POST -d '{"leaveRunning":true,"encrypt":true,"encryptionSecret":"test-secret"}' -H "Content-type: application/json" """
-# As documented for whoever has neither the cluster nor our program: $1 sealed file, $2 key, $3 certificate, $4 what comes out.
+# As docs/formats.md has it: $1 sealed file, $2 key, $3 certificate, $4 what comes out.
 OPEN = r"""set -euo pipefail
-LC_ALL=C sed -n '/^-> pod-checkpointer.cms-v1$/,/^-/{/^-/!p};/^---/q' "$1" | base64 -d | openssl cms -decrypt -inform DER -inkey "$2" -recip "$3" | age --decrypt --identity - --output "$4" "$1"
+LC_ALL=C sed -n '/^---/q; /^-> pod-checkpointer\.cms-v1$/,$ {/^-/!p;}' "$1" |
+  base64 -d |
+  openssl cms -decrypt -inform DER -inkey "$2" -recip "$3" |
+  age -d -i - -o "$4" "$1"
 """
 # Words that are in the container's memory, environment and files, and must be nowhere in a sealed archive.
 SECRET_WORD = "quite-confidential-indeed"
