@@ -24,6 +24,30 @@ def dump_that_fails(world, service, people, tokens, liar):
     assert status == 500 and "TCP" in answer["message"], (status, answer)
 
 
+def switched_off(world, service, people, tokens, liar):
+    """A kubelet and a runtime that are told not to take checkpoints: what to switch on is said."""
+    node = world.node
+    settings = node.disk("/var/lib/kubelet/config.json")
+    runtime = node.disk("/etc/containerd/config.toml")
+    for daemon, file, off, on, words in (
+            ("kubelet", settings, lambda text: json.dumps(json.loads(text) | {"featureGates": {"ContainerCheckpoint": False}}), settings.read_text(), "ContainerCheckpoint"),
+            ("containerd", runtime, lambda text: text.replace("  enable_experimental", "  enable_criu = false\n  enable_experimental"), runtime.read_text(), "enable_criu")):
+        file.write_text(off(on))
+        node.kill_daemon(daemon)
+        try:
+            def told(words=words):
+                status, answer = service.ask(node, "POST", PATH, {}, tokens["good"])
+                if status == 201 or words not in answer["message"]:
+                    raise Failed(f"{status}: {answer}")
+                return answer["message"]
+            world.note(f"{daemon} without: {wait_until(f'{words} in the answer', told, limit=40, every=1)[:250]}")
+        finally:
+            file.write_text(on)
+            node.kill_daemon(daemon)
+        node.wait_runtime()
+        wait_until(f"{daemon} with it again", lambda: service.ask(node, "POST", PATH, {}, tokens["good"])[0] == 201, limit=60, every=1)
+
+
 def lies(world, service, people, tokens, liar):
     """Whatever the registry does, it is told as it is, the pod stays, and what we know it by goes to nobody else."""
     uid = world.api.get(f"/api/v1/namespaces/{NAMESPACE}/pods/counter")["metadata"]["uid"]
@@ -39,6 +63,8 @@ def lies(world, service, people, tokens, liar):
         assert service.archives(world.node) - before, f"{how}: the archive is gone though its image is nowhere"
         harvested = [request for request in liar.seen("harvester") if any(name.lower() == "authorization" for name in request["headers"])]
         assert not harvested, f"{how}: {harvested}"
+        # A registry may keep its blobs elsewhere: the archive may go there, the password not.
+        assert bool(liar.seen("harvester")) == (how == "foreign-upload"), (how, liar.seen("harvester"))
         liar.lie("honest")
     # It does have something to lose.
     liar.lie("asks")

@@ -32,7 +32,7 @@ def run(world):
         attack(world, service, people, tokens, liar)
         assert service.archives(first) == untouched and not service.archives(second), f"{attack.__name__} made a checkpoint"
     works(service, first, tokens)
-    for attack in (beneath.dump_that_fails, how.many_at_once, beneath.lies, beneath.hanging_kubelet, beneath.hanging_runtime):
+    for attack in (beneath.dump_that_fails, beneath.switched_off, how.many_at_once, beneath.lies, beneath.hanging_kubelet, beneath.hanging_runtime):
         attack(world, service, people, tokens, liar)
         works(service, first, tokens)
     nothing_leaked(world, service, tokens)
