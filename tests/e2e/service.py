@@ -87,13 +87,23 @@ class Service:
             raise Failed(f"{len(found)} instances on {node.name}")
         return found[0]
 
+    def process(self, node):
+        """The node's own pid of `serve`."""
+        found = node.run("sh", "-c", "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q '^/pod-checkpointer serve' && echo ${p#/proc/}; done 2>/dev/null; true").split()
+        if len(found) != 1:
+            raise Failed(f"{len(found)} processes of serve on {node.name}")
+        return found[0]
+
     def kill(self, node):
         """SIGKILL, as for want of memory; the kubelet starts it again."""
-        at = [c for c in node.containers(HOME) if c["labels"]["io.kubernetes.container.name"] == NAME]
-        pid = node.run("sh", "-c", "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q '^/pod-checkpointer serve' && echo ${p#/proc/}; done; true").split()
-        if len(at) != 1 or len(pid) != 1:
-            raise Failed(f"{len(at)} containers and {len(pid)} processes of serve on {node.name}")
-        node.run("kill", "-9", pid[0])
+        node.run("kill", "-9", self.process(node))
+
+    def restarts(self, node):
+        return self.instance(node)["status"]["containerStatuses"][0]["restartCount"]
+
+    def peak(self, node):
+        """The most memory that it ever had resident, in MiB."""
+        return int(node.run("grep", "VmHWM", f"/proc/{self.process(node)}/status").split()[1]) / 1024
 
     def said(self, node):
         """Everything that the instances on a node have logged."""

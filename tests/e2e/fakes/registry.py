@@ -14,7 +14,7 @@ import time
 ADDRESS, STATE = sys.argv[1], pathlib.Path(sys.argv[2])
 # Where others are told to go; whatever arrives there was harvested.
 HARVESTER = (STATE / "harvester").read_text() if (STATE / "harvester").exists() else ""
-MANIFESTS, BLOBS = {}, set()
+MANIFESTS, BLOBS, UPLOAD = {}, {}, [0]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -64,15 +64,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.say(202, Location=f"{path}1?state=begun")
         elif "/blobs/uploads/" in path:
             if self.command == "PATCH":
-                (STATE / "upload").write_bytes(body)
+                UPLOAD[0] = len(body)
                 self.say(202, Location=f"{path}?state=sent", Range=f"0-{max(len(body) - 1, 0)}")
             else:
                 wanted = dict(pair.split("=") for pair in query.split("&") if "=" in pair).get("digest", "").replace("%3A", ":")
-                BLOBS.add(wanted)
+                BLOBS[wanted] = len(body) or UPLOAD[0]
                 self.say(201, Docker_Content_Digest=digest or wanted, Location=path)
         elif "/blobs/" in path:
-            known = path.rpartition("/")[2] in BLOBS
-            self.say(200 if known else 404, **({"Docker_Content_Digest": digest or path.rpartition("/")[2]} if known else {}))
+            size = BLOBS.get(path.rpartition("/")[2])
+            self.say(404) if size is None else self.say(200, bytes(size), Docker_Content_Digest=digest or path.rpartition("/")[2])
         else:
             self.say(404)
 

@@ -49,6 +49,8 @@ def run(world):
     other_ways_in(world, service, people, kubeconfig, first, second)
     survives_its_own_death(world, service, proxy, first)
     pod_stays_until_the_push(world, service, proxy, first)
+    large(world, service, people, first, base)
+    kubelet_that_signs_for_itself(world, service, people, second, base)
     group_is_well_behaved(world)
 
 
@@ -78,13 +80,10 @@ def image_is_as_the_runtimes_want_it(registry, repository, tag, pod, container):
     manifest = registry.manifest(repository, tag)
     wanted = {"org.criu.checkpoint.container.name": container, "io.kubernetes.cri-o.annotations.checkpoint.name": container,
               "org.criu.checkpoint.pod.name": pod, "org.criu.checkpoint.pod.namespace": NAMESPACE}
-    while True:
-        got = manifest.get("annotations", {})
-        assert wanted.items() <= got.items(), f"{manifest['mediaType']}: {got}"
-        if manifest["mediaType"] == OCI_MANIFEST:
-            break
-        assert len(manifest["manifests"]) == 1, manifest
+    while manifest["mediaType"] != OCI_MANIFEST:
+        assert wanted.items() <= manifest["annotations"].items() and len(manifest["manifests"]) == 1, manifest
         manifest = registry.manifest(repository, manifest["manifests"][0]["digest"])
+    assert wanted.items() <= manifest["annotations"].items(), manifest
     (layer,) = manifest["layers"]
     archive = registry.blob(repository, layer["digest"])
     assert layer["mediaType"].endswith("tar") and b"config.dump" in archive and b"spec.dump" in archive, layer
@@ -131,14 +130,10 @@ def asynchronous(world, service, proxy, people, kubeconfig):
     people.allow_everywhere("bob", "container-checkpoints-lookup")
     proxy.stop()
     proxy.start(other)
-    status, answer = wait_until("bob's answer", lambda: _not_403(proxy.curl(STATE.replace("...", identifier))), limit=20)
+    status, answer = wait_until("bob's answer", lambda: _unless(403, proxy.curl(STATE.replace("...", identifier))), limit=20)
     assert status == 404, (status, answer)
     proxy.stop()
     proxy.start(kubeconfig)
-
-
-def _not_403(answer):
-    return answer if answer[0] != 403 else None
 
 
 def other_ways_in(world, service, people, kubeconfig, first, second):
@@ -180,11 +175,11 @@ def survives_its_own_death(world, service, proxy, first):
         assert status == 202, (status, answer)
         identifier = answer["checkpointIdentifier"]
         wait_until("the archive of the job", lambda: archive_since(first, "counter", began), limit=20)
-        before = restarts(service, first)
+        before = service.restarts(first)
         service.kill(first)
     finally:
         kill(registry, signal.SIGCONT)
-    wait_until("serve to be back", lambda: restarts(service, first) > before, limit=60)
+    wait_until("serve to be back", lambda: service.restarts(first) > before, limit=60)
     service.wait_ready()
 
     def done():
@@ -202,10 +197,6 @@ def archive_since(node, pod, moment):
     return any(path.stat().st_mtime > moment for path in node.disk(ARCHIVES).glob(f"checkpoint-{pod}_*.tar"))
 
 
-def restarts(service, node):
-    return service.instance(node)["status"]["containerStatuses"][0]["restartCount"]
-
-
 def pod_stays_until_the_push(world, service, proxy, first):
     """No registry, no deletion: and the checkpoint is not lost either."""
     service.registry.stop()
@@ -220,6 +211,59 @@ def pod_stays_until_the_push(world, service, proxy, first):
     status, answer = proxy.curl('''curl http://localhost:3333/checkpoint/default/pair/one --data '{"deletePod": true}' ''')
     assert status == 201, (status, answer)
     wait_until("the end of pair", lambda: world.api.find(f"/api/v1/namespaces/{NAMESPACE}/pods/pair") is None, limit=30)
+
+
+# 256 MiB that compress to nothing less, in memory.
+LARGE = "{ head -c 268435456 /dev/urandom; echo held >/tmp/held; sleep 100000; } | tail -c 268435456"
+
+
+def large(world, service, people, node, base):
+    """A checkpoint of twice the memory that `serve` may have."""
+    containers.start(world, containers.pod("large", node, [("app", base, LARGE)]))
+    (there,) = [c["id"] for c in node.containers(NAMESPACE) if c["labels"]["io.kubernetes.pod.name"] == "large"]
+    wait_until("256 MiB", lambda: "held" in node.container_run(there, "cat", "/tmp/held"), limit=60)
+    before, began = service.restarts(node), time.monotonic()
+    status, answer = service.ask(node, "POST", f"/checkpoint/{NAMESPACE}/large/app", {}, people.token("program"), limit=300)
+    assert status == 201, (status, answer)
+    took = time.monotonic() - began
+    (layer,) = layers(service.registry, service.repository, answer["containerImageName"].rpartition(":")[2])
+    assert layer["size"] > 256 << 20, layer
+    world.figure(f"checkpoint and push of {layer['size'] / (1 << 20):.0f} MiB", took)
+    assert service.restarts(node) == before, "serve was killed"
+    world.figure("most memory so far", service.peak(node), "MiB", limit=100)
+    world.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/large")
+
+
+def layers(registry, repository, tag):
+    manifest = registry.manifest(repository, tag)
+    while manifest["mediaType"] != OCI_MANIFEST:
+        manifest = registry.manifest(repository, manifest["manifests"][0]["digest"])
+    return manifest["layers"]
+
+
+def kubelet_that_signs_for_itself(world, service, people, node, base):
+    """As kubeadm sets them up: no CA vouches for the certificate, and the node's own file alone says that it is the kubelet's."""
+    configuration = node.disk("/var/lib/kubelet/config.json")
+    settings = json.loads(configuration.read_text())
+    configuration.write_text(json.dumps({name: value for name, value in settings.items() if not name.startswith("tls")}))
+    node.kill_daemon("kubelet")
+    wait_until("its own certificate", lambda: node.disk("/var/lib/kubelet/pki/kubelet.crt").exists(), limit=30)
+    containers.start(world, containers.pod("beside", node, [("counter", base, COUNTER)]))
+    path, token = f"/checkpoint/{NAMESPACE}/beside/counter", people.token("program")
+    status, answer = wait_until("the kubelet to answer", lambda: _unless(500, service.ask(node, "POST", path, {}, token)), limit=60)
+    assert status == 201, (status, answer)
+    # Another's certificate in the same place is not believed.
+    own = node.disk("/var/lib/kubelet/pki/kubelet.crt")
+    kept = own.read_text()
+    own.write_text((world.cluster.state / "pki" / "apiserver.crt").read_text())
+    status, answer = service.ask(node, "POST", path, {}, token)
+    assert status == 500 and "certificate" in answer["message"], (status, answer)
+    world.note(answer["message"])
+    own.write_text(kept)
+
+
+def _unless(status, answer):
+    return answer if answer[0] != status else None
 
 
 def group_is_well_behaved(world):
