@@ -63,6 +63,25 @@ fn after_an_offline_power_cut_the_twin_is_active_in_the_first_pass_and_dead_sand
 }
 
 #[test]
+fn dead_sandboxes_are_left_alone_while_another_twin_is_starting_but_not_for_ever() {
+    let mut world = saved_and_up();
+    world.in_api("db-1", "db", READY);
+    world.parent_starts("db-1", Some(Running));
+    world.saved("db-1", "db");
+    world.pass();
+    world.power_cut_offline();
+    world.pass();
+    world.twin_runs("web-1");
+    let decision = world.pass();
+    assert_eq!(decision.steps, vec![], "db-1 is still starting");
+    assert_eq!(decision.wake_at, Some(world.now + Duration::from_secs(10)), "and may never start");
+    world.later(10);
+    world.api_unavailable();
+    let steps = world.pass().steps;
+    assert!(matches!(&steps[..], [Step::RemoveSandboxes { pod, .. }] if *pod == key("web-1")), "{steps:?}");
+}
+
+#[test]
 fn an_api_not_asked_since_the_boot_is_asked_before_anything_is_activated() {
     let mut world = saved_and_up();
     world.power_cut_offline();

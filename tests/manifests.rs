@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+#[path = "manifests/serve.rs"]
+mod serve;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -39,10 +42,15 @@ fn agent() -> Value {
     found.remove(0)
 }
 
-/// Every rule of every Role and ClusterRole: (file, namespace of the Role, rule).
+/// Every rule of the agent's.
 fn rules() -> Vec<(PathBuf, Option<String>, Value)> {
+    rules_of("rbac")
+}
+
+/// Every rule of every Role and ClusterRole in a folder: (file, namespace of the Role, rule).
+fn rules_of(folder: &str) -> Vec<(PathBuf, Option<String>, Value)> {
     let mut found = Vec::new();
-    for file in yaml_files("rbac") {
+    for file in yaml_files(folder) {
         for object in objects(&file) {
             let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
             for rule in object["rules"].as_array().into_iter().flatten() {
@@ -103,7 +111,11 @@ fn cluster_wide_rules_only_get_single_objects() {
 
 #[test]
 fn every_rule_has_its_reason_beside_it() {
-    for file in yaml_files("rbac") {
+    every_rule_is_commented("rbac");
+}
+
+fn every_rule_is_commented(folder: &str) {
+    for file in yaml_files(folder) {
         let mut commented = false;
         for line in text(&file).lines() {
             if line.trim_start().starts_with("- apiGroups:") {

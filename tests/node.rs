@@ -213,6 +213,7 @@ async fn a_runtime_tells_what_it_is_and_what_it_lacks() {
     let cri = client.client().await;
     assert_eq!(cri.version().await.unwrap().name, "fake");
     assert_eq!(cri.complaints().await.unwrap().len(), 1);
+    assert_eq!(cri.configuration().await.unwrap().unwrap()["enableExperimentalRestoreViaCreate"], false);
 }
 
 #[tokio::test]

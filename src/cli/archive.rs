@@ -1,4 +1,4 @@
-//! `archive`: looking at checkpoint archives on this machine, sealing and opening them, making images of them.
+//! `archive`: looking at checkpoint archives on this machine, sealing and opening them, pushing them as images.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,15 +21,15 @@ pub enum ArchiveCommand {
     /// Show what one archive says about itself and what is in it
     #[command(after_long_help = inspect::EXAMPLES)]
     Inspect(inspect::InspectArgs),
+    /// Make an image of an archive and push it to a registry
+    #[command(after_long_help = push::EXAMPLES)]
+    Push(push::PushArgs),
     /// Encrypt an archive to a certificate and remove the plain one
     #[command(after_long_help = seal::EXAMPLES)]
     Seal(seal::SealArgs),
     /// Open a sealed archive with the certificate's private key
     #[command(after_long_help = unseal::EXAMPLES)]
     Unseal(unseal::UnsealArgs),
-    /// Make an image of an archive and push it to a registry
-    #[command(after_long_help = push::EXAMPLES)]
-    Push(push::PushArgs),
 }
 
 /// Does it, and says what the exit code is.
@@ -37,9 +37,9 @@ pub(super) fn run(command: &ArchiveCommand) -> u8 {
     match command {
         ArchiveCommand::Ls(args) => ls::run(args),
         ArchiveCommand::Inspect(args) => inspect::run(args),
+        ArchiveCommand::Push(args) => push::run(args),
         ArchiveCommand::Seal(args) => seal::run(args),
         ArchiveCommand::Unseal(args) => unseal::run(args),
-        ArchiveCommand::Push(args) => push::run(args),
     }
 }
 

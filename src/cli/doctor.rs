@@ -16,6 +16,7 @@ use crate::node::kubelet::KubeletDir;
 use crate::pod::snapshot::Scope;
 
 mod check;
+mod checkpoints;
 mod clock;
 pub(super) mod cni;
 mod directories;
@@ -37,12 +38,24 @@ pub struct DoctorArgs {
     api: ApiArgs,
     #[command(flatten)]
     scope: ScopeArgs,
+    /// Whose preconditions
+    #[arg(long = "for", value_enum, default_value = "run", value_name = "ROLE")]
+    role: Role,
     /// Directory of the pod network's configuration
     #[arg(long, env = "POD_CHECKPOINTER_CNI_DIR", value_name = "DIR", default_value = "/etc/cni/net.d")]
     cni_dir: PathBuf,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
+}
+
+/// Which of the program's roles is to work here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// The agent that keeps pods recoverable.
+    Run,
+    /// Container checkpoints.
+    Serve,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +71,7 @@ struct Patient {
     scope: Scope,
     own_namespace: String,
     cni_dir: PathBuf,
+    role: Role,
 }
 
 /// Looks, prints, and says what the exit code is.
@@ -89,18 +103,30 @@ fn patient(args: DoctorArgs) -> Result<Patient, ConfigError> {
         scope: args.scope.scope()?,
         own_namespace: own_namespace.unwrap_or_else(|| "kube-system".to_owned()),
         cni_dir: args.cni_dir,
+        role: args.role,
     })
 }
 
 async fn examine(patient: &Patient) -> Vec<Check> {
-    let mut checks = runtime::checks(&node_view::runtime(&patient.node).await).await;
-    checks.extend(kubelet::checks(&patient.node));
-    checks.extend(directories::checks(&patient.node));
-    checks.push(clock::check(&patient.node.etc_dir, SystemTime::now()));
-    checks.push(cni::check(&patient.cni_dir));
+    let cri = node_view::runtime(&patient.node).await;
     let client = client(patient).await;
-    checks.extend(rights::checks(&client, &patient.scope, &patient.own_namespace).await);
-    checks
+    match patient.role {
+        Role::Run => {
+            let mut checks = runtime::checks(&cri).await;
+            checks.extend(kubelet::checks(&patient.node));
+            checks.extend(directories::checks(&patient.node));
+            checks.push(clock::check(&patient.node.etc_dir, SystemTime::now()));
+            checks.push(cni::check(&patient.cni_dir));
+            checks.extend(rights::checks(&client, &rights::agent::role(&patient.scope, &patient.own_namespace)).await);
+            checks
+        }
+        Role::Serve => {
+            let mut checks = checkpoints::runtime(&cri).await;
+            checks.extend(rights::checks(&client, &rights::serve::role(&patient.own_namespace)).await);
+            checks.push(checkpoints::apiservice(&client).await);
+            checks
+        }
+    }
 }
 
 /// As the agent would ask: the same servers, with the pod's own token or the kubeconfig given.

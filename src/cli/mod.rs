@@ -76,7 +76,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print the checkpoint that would be made of a pod, from a file and without a cluster
     Render(render::Render),
-    /// Look at checkpoint archives of containers, encrypt them to a certificate, open them again, push them as images
+    /// Look at checkpoint archives of containers, encrypt and open them, push them as images
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
     /// Ask the agent of this pod whether it is live or ready (for the container's probes)

@@ -6,6 +6,8 @@
 
 mod certificate;
 mod forwarded;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod known;
 mod remote;
 

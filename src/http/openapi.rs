@@ -1,5 +1,5 @@
 //! The interface described for programs: OpenAPI 2 and 3, as the API server's aggregator and `kubectl explain` read it. Made
-//! by hand; the words and fields are those of docs/formats.md.
+//! by hand: the types are few, and what reads them is particular.
 
 mod schema;
 

@@ -167,10 +167,18 @@ impl Cri {
     /// What the runtime says is wrong with itself (its network not ready, say), one line each; empty when nothing is.
     pub async fn complaints(&self) -> Result<Vec<String>, CriError> {
         let mut client = self.runtime.clone();
-        let answer = self.ask("Status", client.status(proto::StatusRequest {})).await?;
+        let answer = self.ask("Status", client.status(proto::StatusRequest { verbose: false })).await?;
         let conditions = answer.status.map(|s| s.conditions).unwrap_or_default();
         let bad = conditions.into_iter().filter(|c| !c.status);
         Ok(bad.map(|c| format!("{} is false: {} {}", c.r#type, c.reason, c.message)).collect())
+    }
+
+    /// The runtime's own configuration as it tells it (`Status` with `verbose`, key `config`), for [`super::criu`]; none
+    /// where it tells none, as CRI-O.
+    pub async fn configuration(&self) -> Result<Option<serde_json::Value>, CriError> {
+        let mut client = self.runtime.clone();
+        let answer = self.ask("Status", client.status(proto::StatusRequest { verbose: true })).await?;
+        Ok(answer.info.get("config").and_then(|text| serde_json::from_str(text).ok()))
     }
 
     /// Every pod sandbox that the kubelet made, with its containers. Sandboxes and containers without the kubelet's labels

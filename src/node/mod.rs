@@ -1,6 +1,7 @@
 //! This node without the API server: its container runtime and its kubelet, as the deciding code sees them.
 
 pub mod cri;
+pub mod criu;
 pub mod endpoint;
 #[cfg(fuzzing)]
 pub mod fuzzed;

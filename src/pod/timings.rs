@@ -28,6 +28,8 @@ pub struct Timings {
     pub retry_yield: Duration,
     /// `--grace-period`: how long the API must answer that a parent is gone before its checkpoint goes.
     pub grace: Duration,
+    /// Work that can wait is not done while a twin activated less than this ago is not running yet.
+    pub start_window: Duration,
     /// A twin without a container for this long is reported.
     pub twin_limit: Duration,
     /// `--refresh-interval` of assets.
@@ -57,6 +59,7 @@ impl Default for Timings {
             yield_limit: s(60),
             retry_yield: s(600),
             grace: s(60),
+            start_window: s(10),
             twin_limit: s(60),
             refresh: s(300),
             capture_retry: s(10),
@@ -84,6 +87,7 @@ impl Timings {
             yield_limit: d(self.yield_limit),
             retry_yield: d(self.retry_yield),
             grace: d(self.grace),
+            start_window: d(self.start_window),
             twin_limit: d(self.twin_limit),
             refresh: d(self.refresh),
             capture_retry: d(self.capture_retry),

@@ -40,8 +40,7 @@ class Cluster:
         components.check()
         self.down()
         began = time.monotonic()
-        pki.make(components.CACHE / "pki")
-        shutil.copytree(components.CACHE / "pki", self.state / "pki")
+        shutil.copytree(pki.made(), self.state / "pki")
         archives = [image.pause(self.state / "pause.tar"), image.application(self.state / "application.tar")]
         self.network.make(len(self.nodes))
         # A kubelet that finds no API server comes back after up to 7 s: it starts last.

@@ -18,7 +18,7 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _BUILT = ("kube", "cri", "containerd", "containerd-shim-runc-v2", "ctr", "etcd")
-_INSTALLED = ("runc", "ip", "bridge", "iptables", "nsenter", "unshare", "openssl", "docker-registry", "strace")
+_INSTALLED = ("runc", "ip", "bridge", "iptables", "nsenter", "unshare", "openssl", "docker-registry", "strace", "age", "curl")
 
 
 def check():

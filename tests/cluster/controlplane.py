@@ -1,10 +1,10 @@
-"""etcd, the API server, the controllers, the scheduler and a registry, in one network namespace."""
+"""etcd, the API server, the controllers, the scheduler, and what else a test starts beside them, in one network namespace."""
 
 import json
 import signal
 
 from . import components
-from .network import CONTROL_PLANE, REGISTRY_PORT
+from .network import CONTROL_PLANE
 from .process import Group, ended, kill, wait_until
 
 # Requests of the service accounts in kube-system are written down, so that a test can count them; nodes' are not.
@@ -25,7 +25,8 @@ class ControlPlane:
         self.group = Group(f"{cluster}-cp")
         self.log = state / "log"
 
-    def _start(self, name, *argv):
+    def start_server(self, name, *argv):
+        """Starts a program in the namespace of the control plane; its output is in the log of that name."""
         self.log.mkdir(parents=True, exist_ok=True)
         process = self.group.start(["nsenter", f"--net=/run/netns/{self.namespace}", *argv], self.log / f"{name}.log",
                                    {"PATH": components.PATH})
@@ -34,7 +35,8 @@ class ControlPlane:
     def _pidfile(self, name):
         return self.state / f"{name}.pid"
 
-    def _stop(self, name, number=signal.SIGKILL, limit=70.0):
+    def stop_server(self, name, number=signal.SIGKILL, limit=70.0):
+        """Ends it; one that was never started is fine."""
         if not self._pidfile(name).exists():
             return
         pid = int(self._pidfile(name).read_text())
@@ -53,13 +55,13 @@ class ControlPlane:
         self._start_controllers()
 
     def start_etcd(self):
-        self._start("etcd", components.ETCD, "--data-dir", self.state / "etcd", "--listen-client-urls", "http://127.0.0.1:2379",
+        self.start_server("etcd", components.ETCD, "--data-dir", self.state / "etcd", "--listen-client-urls", "http://127.0.0.1:2379",
                     "--advertise-client-urls", "http://127.0.0.1:2379", "--listen-peer-urls", "http://127.0.0.1:2380",
                     # Of this etcd no power cut is asked, and its disk is shared with what is measured.
                     "--unsafe-no-fsync", "--log-level", "error")
 
     def stop_etcd(self):
-        self._stop("etcd")
+        self.stop_server("etcd")
 
     def start(self):
         """Starts the API server, the controllers and the scheduler."""
@@ -68,13 +70,13 @@ class ControlPlane:
         self._start_controllers()
 
     def _start_controllers(self):
-        self._start("controller-manager", components.KUBE, "kube-controller-manager",
+        self.start_server("controller-manager", components.KUBE, "kube-controller-manager",
                     f"--kubeconfig={self.state}/pki/controller-manager.kubeconfig",
                     f"--service-account-private-key-file={self.state}/pki/sa.key", f"--root-ca-file={self.state}/pki/ca.crt",
                     "--use-service-account-credentials", "--leader-elect=false", "--allocate-node-cidrs=false",
                     # Unthrottled, or its start alone takes 4 s.
                     "--node-monitor-grace-period=20s", "--kube-api-qps=500", "--kube-api-burst=1000")
-        self._start("scheduler", components.KUBE, "kube-scheduler", f"--kubeconfig={self.state}/pki/scheduler.kubeconfig",
+        self.start_server("scheduler", components.KUBE, "kube-scheduler", f"--kubeconfig={self.state}/pki/scheduler.kubeconfig",
                     "--leader-elect=false")
 
     def start_api(self):
@@ -85,7 +87,7 @@ class ControlPlane:
     def _start_api(self):
         keys = self.state / "pki"
         (self.state / "audit.json").write_text(json.dumps(_AUDIT))
-        self._start("apiserver", components.KUBE, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443",
+        self.start_server("apiserver", components.KUBE, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443",
                     f"--bind-address={CONTROL_PLANE}", f"--advertise-address={CONTROL_PLANE}", f"--tls-cert-file={keys}/apiserver.crt",
                     f"--tls-private-key-file={keys}/apiserver.key", f"--client-ca-file={keys}/ca.crt",
                     f"--token-auth-file={keys}/tokens.csv", "--authorization-mode=Node,RBAC",
@@ -94,28 +96,24 @@ class ControlPlane:
                     "--allow-privileged", f"--kubelet-client-certificate={keys}/kubelet-client.crt",
                     f"--kubelet-client-key={keys}/kubelet-client.key", f"--kubelet-certificate-authority={keys}/ca.crt",
                     "--kubelet-preferred-address-types=InternalIP", f"--audit-policy-file={self.state}/audit.json",
-                    f"--audit-log-path={self.state}/audit.log")
+                    f"--audit-log-path={self.state}/audit.log",
+                    # For servers behind the API server: who it is to them, and that it goes to their endpoints, for want of a kube-proxy.
+                    f"--requestheader-client-ca-file={keys}/front-proxy-ca.crt", "--requestheader-allowed-names=front-proxy-client",
+                    "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
+                    "--requestheader-extra-headers-prefix=X-Remote-Extra-", f"--proxy-client-cert-file={keys}/front-proxy-client.crt",
+                    f"--proxy-client-key-file={keys}/front-proxy-client.key", "--enable-aggregator-routing=true")
 
     def wait_api(self, limit=120.0):
         wait_until(f"a ready API server (see {self.log}/apiserver.log)", self.api.ready, limit, every=0.05)
 
     def stop_api(self, gently=False):
         """Stops the API server alone: connections are refused from now on."""
-        self._stop("apiserver", signal.SIGTERM if gently else signal.SIGKILL)
+        self.stop_server("apiserver", signal.SIGTERM if gently else signal.SIGKILL)
 
     def stop(self):
         """Stops all but etcd, as when the machine of a control plane goes; connections are refused from now on."""
         for name in self.SERVERS:
-            self._stop(name)
-
-    def start_registry(self):
-        """Starts an image registry that speaks plain HTTP; returns its address."""
-        address = f"{CONTROL_PLANE}:{REGISTRY_PORT}"
-        (self.state / "registry.json").write_text(json.dumps({
-            "version": "0.1", "log": {"level": "error"}, "http": {"addr": address},
-            "storage": {"filesystem": {"rootdirectory": str(self.state / "registry")}, "delete": {"enabled": True}}}))
-        self._start("registry", "docker-registry", "serve", self.state / "registry.json")
-        return address
+            self.stop_server(name)
 
     def requests_of(self, user):
         """What a user asked of the API server so far, as audit events."""
@@ -124,5 +122,5 @@ class ControlPlane:
 
     def down(self):
         self.group.destroy()
-        for name in (*self.SERVERS, "etcd", "registry"):
-            self._pidfile(name).unlink(missing_ok=True)
+        for file in self.state.glob("*.pid"):
+            file.unlink()

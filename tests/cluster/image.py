@@ -16,19 +16,19 @@ APPLICATION = "test.invalid/application:1"
 
 def write(archive, reference, files, links=(), config=None):
     """Writes an image of one layer: `files` {path: (bytes, mode)}, `links` [(path, target)]."""
-    layer = _layer(files, links)
+    content = layer(files, links)
     configuration = json.dumps({"architecture": "amd64", "os": "linux", "config": config or {},
-                                "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]}}).encode()
+                                "rootfs": {"type": "layers", "diff_ids": [digest(content)]}}).encode()
     manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                           "config": _descriptor("application/vnd.oci.image.config.v1+json", configuration),
-                           "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar", layer)]}).encode()
-    entry = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
+                           "config": descriptor("application/vnd.oci.image.config.v1+json", configuration),
+                           "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", content)]}).encode()
+    entry = descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
     entry["annotations"] = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference.rpartition(":")[2]}
     with tarfile.open(archive, "w") as out:
         _add(out, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         _add(out, "index.json", json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode())
-        for blob in (layer, configuration, manifest):
-            _add(out, f"blobs/sha256/{_digest(blob).removeprefix('sha256:')}", blob)
+        for blob in (content, configuration, manifest):
+            _add(out, f"blobs/sha256/{digest(blob).removeprefix('sha256:')}", blob)
     return archive
 
 
@@ -55,10 +55,19 @@ _APPLETS = ("sh", "cat", "chmod", "chown", "date", "dd", "echo", "env", "find", 
             "true", "wc", "wget", "xargs")
 
 
+def _busybox():
+    """The files and links of the image to test with."""
+    return {"bin/busybox": (components.BUSYBOX.read_bytes(), 0o755), "tmp/.keep": (b"", 0o644)}, [(f"bin/{name}", "busybox") for name in _APPLETS]
+
+
+def application_layer():
+    """The layer of the image to test with, for a registry."""
+    return layer(*_busybox())
+
+
 def application(archive, reference=APPLICATION, config=None):
     """An image to test with: a static busybox."""
-    return write(archive, reference, {"bin/busybox": (components.BUSYBOX.read_bytes(), 0o755), "tmp/.keep": (b"", 0o644)},
-                 [(f"bin/{name}", "busybox") for name in _APPLETS], config or {"Env": ["PATH=/bin"], "Cmd": ["sh"]})
+    return write(archive, reference, *_busybox(), config or {"Env": ["PATH=/bin"], "Cmd": ["sh"]})
 
 
 def pause(archive):
@@ -66,9 +75,10 @@ def pause(archive):
     return application(archive, PAUSE, {"Cmd": ["/bin/sleep", "2147483647"]})
 
 
-def _layer(files, links):
+def layer(files, links=()):
+    """An uncompressed layer: `files` {path: (bytes, mode)}, `links` [(path, target)]."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as layer:
+    with tarfile.open(fileobj=out, mode="w") as archive:
         made = set()
         for path in [*files, *(path for path, _ in links)]:
             parent = path.rpartition("/")[0]
@@ -76,13 +86,13 @@ def _layer(files, links):
                 made.add(parent)
                 entry = tarfile.TarInfo(parent)
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-                layer.addfile(entry)
+                archive.addfile(entry)
         for path, (content, mode) in files.items():
-            _add(layer, path, content, mode)
+            _add(archive, path, content, mode)
         for path, target in links:
             entry = tarfile.TarInfo(path)
             entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
-            layer.addfile(entry)
+            archive.addfile(entry)
     return out.getvalue()
 
 
@@ -92,9 +102,11 @@ def _add(archive, path, content, mode=0o644):
     archive.addfile(entry, io.BytesIO(content))
 
 
-def _digest(content):
+def digest(content):
+    """As registries name it: sha256 in hex."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _descriptor(kind, content):
-    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+def descriptor(kind, content):
+    """How a manifest names a blob."""
+    return {"mediaType": kind, "digest": digest(content), "size": len(content)}

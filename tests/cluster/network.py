@@ -121,6 +121,12 @@ def _enter(file, name):
 
 def request(namespace, url, method="GET", headers=None, body=None, limit=5.0, tls=None):
     """One HTTP request from inside a namespace: (status, body)."""
+    status, _, answer = exchange(namespace, url, method, headers, body, limit, tls)
+    return status, answer
+
+
+def exchange(namespace, url, method="GET", headers=None, body=None, limit=5.0, tls=None):
+    """The same, with the answer's headers (names in lower case) between the two."""
     scheme, rest = url.split("://", 1)
     host, _, path = rest.partition("/")
     address, _, port = host.partition(":")
@@ -135,7 +141,7 @@ def request(namespace, url, method="GET", headers=None, body=None, limit=5.0, tl
         try:
             connection.request(method, f"/{path}", body, headers or {})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         except http.client.HTTPException as error:
             raise Failed(f"{method} {url}: {error!r}") from error
         finally:

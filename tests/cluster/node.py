@@ -168,14 +168,18 @@ class Node:
         self.disk("/etc/kubernetes/manifests").mkdir(exist_ok=True)
         self.disk("/etc/cni/net.d/10-bridge.conflist").write_text(json.dumps(_cni(self.number)))
         self.disk("/etc/containerd/config.toml").write_text(_CONTAINERD)
-        registry = f"{CONTROL_PLANE}:{REGISTRY_PORT}"
-        hosts = self.disk(f"/etc/containerd/certs.d/{registry}")
-        hosts.mkdir(parents=True, exist_ok=True)
-        (hosts / "hosts.toml").write_text(f'[host."http://{registry}"]\n  capabilities = ["pull", "resolve"]\n')
+        self._know_registry(f"http://{CONTROL_PLANE}:{REGISTRY_PORT}")
+        self._know_registry(f"https://{CONTROL_PLANE}:{REGISTRY_PORT + 1}", f'  ca = "{self.pki}/ca.crt"\n')
         kubeconfig = self.disk("/var/lib/kubelet/kubeconfig")
         kubeconfig.write_text((self.pki / f"{self.name}.kubeconfig").read_text())
         os.chmod(kubeconfig, 0o600)
         self.disk("/var/lib/kubelet/config.json").write_text(json.dumps(_kubelet(self.pki, self.name, self.address)))
+
+    def _know_registry(self, url, more=""):
+        """Tells containerd how to reach a registry."""
+        hosts = self.disk("/etc/containerd/certs.d/" + url.split("//")[1])
+        hosts.mkdir(parents=True, exist_ok=True)
+        (hosts / "hosts.toml").write_text(f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n{more}')
 
 
 def _seconds(stamp):

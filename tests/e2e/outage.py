@@ -11,7 +11,7 @@ from .observe import File, copies
 
 
 def run(world, cut, mend, slack, waits=1):
-    """`cut` takes the API server away and `mend` brings it back; twins may take `slack` seconds longer than the kubelet's own time for a
+    """`cut` takes the API server away and `mend` brings it back; returns the time from power-on to the last twin. Twins may take `slack` seconds longer than the kubelet's own time for a
     hand-written static pod, `waits` times. The kubelet asks a dead network about volumes of before the boot, and mounts nothing
     meanwhile: in the time of one such wait the agent's own twin starts, in the next those that it activates."""
     prepare(world)
@@ -19,9 +19,10 @@ def run(world, cut, mend, slack, waits=1):
     cut()
     world.node.power_cut()
     world.node.power_on()
-    twins_run(world, asleep, slack, waits)
+    last = twins_run(world, asleep, slack, waits)
     mend()
     parents_return(world, time.time())
+    return last
 
 
 def prepare(world):
@@ -86,8 +87,9 @@ def all_started(node, since):
     return times
 
 
-def floor(world):
-    """Measures the kubelet alone: the same ten pods as static pods that lie there at power-on, with no agent on the node."""
+def beside_the_kubelet_alone(world, twins):
+    """Measures the kubelet alone: the same ten pods as static pods that lie there at power-on, with no agent on the node. What the
+    agent adds to that is `twins` seconds less it: starting ten pods takes the kubelet and the runtime most of the time."""
     node = world.node
     world.control_plane.stop()
     node.power_cut()
@@ -101,7 +103,9 @@ def floor(world):
     node.power_on()
     since = node.powered_on_at
     times = wait_until("ten static pods", lambda: all_started(node, since), limit=60)
-    world.figure("power-on to the last of the same ten as hand-written static pods, no agent", max(times.values()) - since)
+    alone = max(times.values()) - since
+    world.figure("power-on to the last of the same ten as hand-written static pods, no agent", alone)
+    world.figure("what the agent adds to that", twins - alone, budget=1)
 
 
 def twins_run(world, asleep, slack, waits):
@@ -133,6 +137,7 @@ def twins_run(world, asleep, slack, waits):
         assert bool(asleep[app]) == (app != "alone-bare") and twin == asleep[app], f"{app} reads other data than its parent:\nparent {asleep[app]}\ntwin   {twin}"
     own = [copy for copy in running if copy.container == "pod-checkpointer"]
     assert len(own) == 1 and own[0].twin, f"the agent's own twin: {own}"
+    return last - since
 
 
 def parents_return(world, returned):

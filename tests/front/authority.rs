@@ -158,3 +158,23 @@ async fn a_secret_that_holds_something_else_is_left_alone_and_named() {
         assert_eq!(api.object(SECRET), Some(wrong), "{what}");
     }
 }
+
+#[tokio::test]
+async fn a_successor_that_everybody_knows_by_now_signs_and_its_forerunner_stays_trusted() {
+    let api = FakeApi::start().await;
+    let old = secret("old", (-80, 20), |_| {});
+    let next = secret("next", (-2, 100), |_| {});
+    let mut both = old.clone();
+    for (key, of) in [("next.crt", "tls.crt"), ("next.key", "tls.key")] {
+        both["data"][key] = next["data"][of].clone();
+    }
+    api.add(SECRET, both);
+    let authority = authority(&api).await;
+    authority.look().await.unwrap();
+    assert!(authority.ready().is_ok());
+    let now = api.object(SECRET).unwrap();
+    assert_eq!(certificates_of(&now, "tls.crt"), certificates_of(&next, "tls.crt"));
+    assert_eq!(now["data"]["next.crt"], Value::Null);
+    let trusted = certificates_of(&now, "ca.crt");
+    assert!(trusted.contains(&certificates_of(&old, "tls.crt")[0]) && trusted.len() == 2);
+}

@@ -55,7 +55,7 @@ fn settings() -> AuthoritySettings {
     AuthoritySettings {
         namespace: NAMESPACE.to_owned(),
         node: "n1".to_owned(),
-        node_ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)),
+        node_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
     }
 }
 

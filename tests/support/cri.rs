@@ -183,7 +183,7 @@ impl RuntimeService for Service {
         }))
     }
 
-    async fn status(&self, _: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
+    async fn status(&self, asked: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
         self.enter("Status").await?;
         let condition = |name: &str, status, reason: &str| proto::RuntimeCondition {
             r#type: name.to_owned(),
@@ -192,7 +192,9 @@ impl RuntimeService for Service {
             message: String::new(),
         };
         let conditions = vec![condition("RuntimeReady", true, ""), condition("NetworkReady", false, "NoCNI")];
-        Ok(Response::new(proto::StatusResponse { status: Some(proto::RuntimeStatus { conditions }) }))
+        let config = r#"{"enableCRIU":true,"enableExperimentalRestoreViaCreate":false}"#;
+        let info = if asked.get_ref().verbose { [("config".to_owned(), config.to_owned())].into() } else { [].into() };
+        Ok(Response::new(proto::StatusResponse { status: Some(proto::RuntimeStatus { conditions }), info }))
     }
 
     async fn list_pod_sandbox(

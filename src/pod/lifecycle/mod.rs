@@ -2,6 +2,7 @@
 //! no client in this folder; a test holds that.
 
 pub mod awareness;
+mod dead_sandboxes;
 mod displace;
 pub mod facts;
 mod own;
@@ -63,8 +64,10 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Mome
             plan.ask_api = true;
         } else {
             carry(&mut pass, &mut plan, &key, &facts, matched.then, claimant);
-            remove_dead_sandboxes(&pass, &mut plan, &key, &facts);
         }
+    }
+    if !leaving {
+        plan.then.extend(dead_sandboxes::removals(&pass, &rows));
     }
     forget_the_absent(&mut pass);
     remove_orphans(&pass, &own, &mut plan);
@@ -217,19 +220,6 @@ fn carry(
     }
     if facts.phase == Phase::Retiring && verdict != Verdict::Remove {
         note_successor(pass, plan, key);
-    }
-}
-
-/// What a power cut left of the parent counts towards the kubelet's back-off once the API is back (measured: 13 s, and
-/// none without it), so it goes while the kubelet is blind; after the twin runs, not while people wait for that.
-fn remove_dead_sandboxes(pass: &Pass, plan: &mut Plan, key: &PodKey, facts: &Facts) {
-    let blind = facts.kubelet == awareness::Kubelet::Blind && facts.view == View::Unavailable;
-    if facts.phase != Phase::Active || facts.held || !blind || !pass.twin_runs(key) {
-        return;
-    }
-    let dead: Vec<_> = pass.sandboxes(key).iter().filter(|s| !s.ready).map(|s| s.id.clone()).collect();
-    if !dead.is_empty() {
-        plan.then.push(Step::RemoveSandboxes { pod: key.clone(), sandboxes: dead });
     }
 }
 

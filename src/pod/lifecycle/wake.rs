@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use super::dead_sandboxes;
 use super::facts::Pass;
 use super::presence::OnNode;
 use super::table::{Facts, View};
@@ -18,6 +19,9 @@ pub type Rows = [(PodKey, Facts, &'static str)];
 pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<Moment> {
     let mut alarm = Alarm { now: pass.now, at: None };
     for (key, facts, _) in rows {
+        if let Some(end) = dead_sandboxes::starting_until(pass, key) {
+            alarm.at(end);
+        }
         if let Some(memory) = pass.memory.pods.get(key) {
             of_pod(pass, facts, memory, &mut alarm);
         }

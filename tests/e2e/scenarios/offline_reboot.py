@@ -4,5 +4,5 @@ from .. import outage
 
 
 def run(world):
-    outage.run(world, cut=world.control_plane.stop, mend=world.control_plane.start, slack=1.0)
-    outage.floor(world)
+    twins = outage.run(world, cut=world.control_plane.stop, mend=world.control_plane.start, slack=1.0)
+    outage.beside_the_kubelet_alone(world, twins)
