@@ -113,13 +113,13 @@ fn every_variable_of_the_document_is_read_by_the_flag_that_the_table_names() {
 
 #[test]
 fn the_documentation_has_every_variable_as_the_table_has_it() {
-    let docs = include_str!("../../../docs/serve.md");
+    let docs = include_str!("../../../docs/container-checkpoints.md");
     for Variable { name, usage, meaning } in VARIABLES {
         let row = match usage {
             Use::Required(flag) => format!("| `{name}` | required, `{flag}` | {meaning} |"),
             Use::Sets(flag) => format!("| `{name}` | `{flag}` | {meaning} |"),
             Use::Ignored(why) => format!("| `{name}` | ignored | {why} |"),
         };
-        assert!(docs.contains(&row), "docs/serve.md lacks: {row}");
+        assert!(docs.contains(&row), "docs/container-checkpoints.md lacks: {row}");
     }
 }

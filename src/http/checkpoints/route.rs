@@ -106,8 +106,8 @@ mod tests {
     use axum::http::StatusCode;
     use rstest::rstest;
 
-    fn asked(method: Method, path: &str, query: &[(&str, &str)]) -> Result<Route, Refusal> {
-        route(&method, path, &query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    fn asked(method: &Method, path: &str, query: &[(&str, &str)]) -> Result<Route, Refusal> {
+        route(method, path, &query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     }
 
     fn place(container: Option<&str>) -> Place {
@@ -135,8 +135,8 @@ mod tests {
         #[case] form: Form,
         #[case] container: Option<&str>,
     ) {
-        assert_eq!(asked(Method::POST, path, &[]), Ok(Route::Take(form, place(container))));
-        assert_eq!(asked(Method::GET, path, &[]).unwrap_err().code, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(asked(&Method::POST, path, &[]), Ok(Route::Take(form, place(container))));
+        assert_eq!(asked(&Method::GET, path, &[]).unwrap_err().code, StatusCode::METHOD_NOT_ALLOWED);
     }
 
     #[test]
@@ -145,14 +145,14 @@ mod tests {
             |namespace: Option<&str>| Ok(Route::Look(Identifier::parse(ID).unwrap(), namespace.map(str::to_owned)));
         let group = "/apis/checkpointer.alpha.coreos.com/v1alpha1";
         let query = [("checkpointIdentifier", ID)];
-        assert_eq!(asked(Method::GET, "/checkpoint", &query), whole(None));
-        assert_eq!(asked(Method::GET, &format!("{group}/checkpoints"), &query), whole(None));
-        assert_eq!(asked(Method::GET, &format!("{group}/namespaces/a/checkpoints/{ID}"), &[]), whole(Some("a")));
+        assert_eq!(asked(&Method::GET, "/checkpoint", &query), whole(None));
+        assert_eq!(asked(&Method::GET, &format!("{group}/checkpoints"), &query), whole(None));
+        assert_eq!(asked(&Method::GET, &format!("{group}/namespaces/a/checkpoints/{ID}"), &[]), whole(Some("a")));
         assert_eq!(
-            asked(Method::GET, &format!("{group}/namespaces/a/checkpoints/node-1%3A00000000000000ff"), &[]),
+            asked(&Method::GET, &format!("{group}/namespaces/a/checkpoints/node-1%3A00000000000000ff"), &[]),
             whole(Some("a"))
         );
-        assert_eq!(asked(Method::POST, "/checkpoint", &query).unwrap_err().code, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(asked(&Method::POST, "/checkpoint", &query).unwrap_err().code, StatusCode::METHOD_NOT_ALLOWED);
     }
 
     #[rstest]
@@ -162,7 +162,7 @@ mod tests {
     #[case::an_address(&[("checkpointIdentifier", "http://evil/:00000000000000ff")])]
     #[case::a_path(&[("checkpointIdentifier", "node-1:../../../etc/pass")])]
     fn an_identifier_that_is_none_is_a_bad_request(#[case] query: &[(&str, &str)]) {
-        assert_eq!(asked(Method::GET, "/checkpoint", query).unwrap_err().code, StatusCode::BAD_REQUEST);
+        assert_eq!(asked(&Method::GET, "/checkpoint", query).unwrap_err().code, StatusCode::BAD_REQUEST);
     }
 
     #[rstest]
@@ -181,7 +181,7 @@ mod tests {
     #[case("/api/v1/namespaces/de%2ffault/pods/counter/checkpoint")]
     #[case("/api/v1/namespaces/default/pods/..%2f..%2fsecrets/checkpoint")]
     fn no_segment_means_more_than_a_name(#[case] path: &str) {
-        assert_eq!(asked(Method::POST, path, &[]).unwrap_err().code, StatusCode::BAD_REQUEST);
+        assert_eq!(asked(&Method::POST, path, &[]).unwrap_err().code, StatusCode::BAD_REQUEST);
     }
 
     #[rstest]
@@ -194,7 +194,7 @@ mod tests {
     #[case("/api/v1/namespaces/default/pods/counter")]
     #[case("/apis/checkpointer.alpha.coreos.com/v1/namespaces/default/pods/counter/checkpoint")]
     fn what_is_elsewhere_is_not_found(#[case] path: &str) {
-        assert_eq!(asked(Method::POST, path, &[]).unwrap_err().code, StatusCode::NOT_FOUND);
+        assert_eq!(asked(&Method::POST, path, &[]).unwrap_err().code, StatusCode::NOT_FOUND);
     }
 
     #[test]
