@@ -25,7 +25,7 @@ use table::{Table, shown};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 fn main() -> ExitCode {
     match measure() {
@@ -45,19 +45,27 @@ fn measure() -> Result<Table, String> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|why| why.to_string())?;
     let archive = dir.path().join("archive.tar");
     fill(&archive, GIB).map_err(|why| why.to_string())?;
-    let alone = hashes::measure(&mut table, &archive)?;
+    hashes::others(&mut table, &archive)?;
     let sink = sink::Sink::start()?;
-    let compare = |table: &mut Table, what: &str, took: Duration, budget: &str| {
+    let registry = others::Distribution::start(dir.path())?;
+    // In turn, so that what else the machine does falls on all of them alike.
+    let (mut alone, mut swallowed, mut kept) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        alone = alone.min(hashes::ours(&archive)?);
+        swallowed = swallowed.min(pushed(&archive, &sink.authority())?);
+        if let Some(registry) = &registry {
+            kept = kept.min(pushed(&archive, registry.authority())?);
+        }
+    }
+    let mut compare = |what: &str, took: Duration, budget: &str| {
         let ratio = alone.as_secs_f64() / took.as_secs_f64();
         table.add(what, &shown(took), &format!("{} SHA-256 alone", shown(alone)), &format!("{ratio:.2}"), budget);
     };
-    let took = best(|| pushed(&archive, &sink.authority()))?;
-    compare(&mut table, "push 1 GiB to a sink that does not hash", took, ">= 0.6 of its speed");
-    match others::Distribution::start(dir.path())? {
+    compare("push 1 GiB to a sink that does not hash", swallowed, ">= 0.6 of its speed");
+    match &registry {
         Some(registry) => {
-            let took = best(|| pushed(&archive, registry.authority()))?;
-            compare(&mut table, "push 1 GiB to docker-registry, which hashes and writes", took, "");
-            others::buildah(&mut table, dir.path(), &archive, registry.authority(), took)?;
+            compare("push 1 GiB to docker-registry, which hashes and writes", kept, "");
+            others::buildah(&mut table, dir.path(), &archive, registry.authority(), kept)?;
         }
         None => {
             println!("docker-registry is not installed (apt-get install docker-registry): only the sink was measured");
