@@ -2,7 +2,6 @@
 //! stop, and lets what runs come to its end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,26 +11,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cluster::client::ApiClient;
-use crate::cluster::config::ClientConfig;
 use crate::cluster::reviews::Reviews;
-use crate::config::ServiceEndpoint;
 use crate::config::serve::ServeConfig;
-use crate::container::archives::Archives;
-use crate::container::checkpoint::Checkpointer;
 use crate::container::counts::Counts;
-use crate::container::desk::Desk;
 use crate::container::limits;
-use crate::container::publish::Publisher;
-use crate::container::records::Records;
 use crate::container::workshop::Workshop;
-use crate::disk::beneath::Beneath;
 use crate::http::authority::{Authority, AuthoritySettings};
 use crate::http::checkpoints::{self, Checkpoints};
 use crate::http::forward::{Forwarder, ForwarderSettings};
 use crate::http::identity::{Authenticator, IdentitySettings};
 use crate::http::listener::{ListenerLimits, serve_https, serve_plain};
 use crate::http::{apiservice, vitals};
-use crate::node::kubelet_api::{KubeletApi, KubeletSettings, KubeletTrust};
+
+mod parts;
+
+use parts::workshop;
+pub use parts::{client_config, kubelet, publisher};
 
 /// Name of the ServiceAccount of every instance.
 const SERVICE_ACCOUNT: &str = "container-checkpoints";
@@ -178,64 +173,5 @@ impl Service {
             never = self.authenticator.keep() => match never {},
             never = self.workshop.forget() => match never {},
         }
-    }
-}
-
-fn workshop(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) -> anyhow::Result<Arc<Workshop>> {
-    let storage = &config.storage;
-    std::fs::create_dir_all(storage).with_context(|| {
-        format!("cannot use {} (STORAGE_BASE_PATH); mount a directory of the node there", storage.display())
-    })?;
-    let records = Records::open(Box::new(Beneath::new(storage)))?;
-    let (desk, unended) = Desk::open(records, config.max_queue)?;
-    let hands = Checkpointer {
-        kubelet: KubeletApi::new(kubelet_settings(config)),
-        archives: Archives::new(&config.checkpoints),
-        runtime_state: config.runtime_state.clone(),
-        api: api.clone(),
-        publisher: Publisher {
-            prefix: config.image_prefix.clone(),
-            plain_http: config.registry.plain_http.clone(),
-            ca: config.registry.ca.clone(),
-            limit: config.registry.limit,
-            namespace: config.namespace.clone(),
-            secret: config.registry.pull_secret.clone(),
-            api: api.clone(),
-            counts: Arc::clone(counts),
-        },
-    };
-    let workshop = Workshop::new(desk, hands, Arc::clone(counts));
-    workshop.resume(unended);
-    Ok(workshop)
-}
-
-fn kubelet_settings(config: &ServeConfig) -> KubeletSettings {
-    let kubelet = &config.kubelet;
-    let trust = match &kubelet.ca {
-        _ if kubelet.insecure => KubeletTrust::Anyone,
-        Some(file) => KubeletTrust::Authority(file.clone()),
-        None => KubeletTrust::Node {
-            cluster: config.service_account.join("ca.crt"),
-            own: kubelet.dir.join("pki/kubelet.crt"),
-        },
-    };
-    KubeletSettings {
-        address: config.node_ip,
-        port: kubelet.port,
-        trust,
-        token: config.service_account.join("token"),
-        certificate: (kubelet.certificate.clone(), kubelet.key.clone()),
-    }
-}
-
-fn client_config(config: &ServeConfig) -> ClientConfig {
-    let mut servers = config.api.servers.clone();
-    servers.extend(config.api.service.as_ref().map(ServiceEndpoint::url));
-    let credential = |name: &str| Some(config.service_account.join(name)).filter(|path: &PathBuf| path.exists());
-    ClientConfig {
-        servers,
-        ca_file: credential("ca.crt"),
-        token_file: credential("token"),
-        kubeconfig: config.api.kubeconfig.clone(),
     }
 }

@@ -14,7 +14,7 @@ use crate::cluster::error::ApiError;
 use crate::cluster::secret;
 use crate::registry::credentials::{BadCredentials, Credentials};
 use crate::registry::reference::{BadReference, Reference};
-use crate::registry::{Limits, Options, Registry, RegistryError};
+use crate::registry::{Digest, Limits, Options, Registry, RegistryError};
 use crate::wire::tls::{self, TlsError};
 
 /// Key of a Secret of type kubernetes.io/dockerconfigjson.
@@ -81,16 +81,27 @@ impl Publisher {
     /// Pushes the archive under the job's tag, and returns the image's reference. Doing it again changes nothing.
     pub async fn publish(&self, job: &JobId, archive: Found) -> Result<String, PublishFault> {
         let reference = Reference::parse(&format!("{}:{job}", self.prefix))?;
-        let registry = Registry::new(Options {
-            plain_http: self.plain_http.clone(),
-            ca: self.ca.as_deref().map(tls::certificates_of).transpose()?.unwrap_or_default(),
-            credentials: self.credentials().await?,
-            limits: Limits { total: self.limit, ..Limits::default() },
-        })?;
+        let registry = self.registry(self.limit).await?;
         let pushed = push(&registry, &reference, archive.content, &archive.metadata, &|_| {}).await?;
         self.counts.pushed(pushed.bytes);
         tracing::info!(%job, image = %pushed.reference, digest = %pushed.digest, bytes = pushed.bytes, "pushed");
         Ok(pushed.reference)
+    }
+
+    /// Whether the registry answers and lets us in: asks for a blob that nobody has, and stores nothing.
+    pub async fn try_registry(&self, limit: Duration) -> Result<(), PublishFault> {
+        let reference = Reference::parse(&format!("{}:{:016x}", self.prefix, 0))?;
+        self.registry(limit).await?.has_blob(&reference, Digest::of(self.prefix.as_bytes())).await?;
+        Ok(())
+    }
+
+    async fn registry(&self, limit: Duration) -> Result<Registry, PublishFault> {
+        Ok(Registry::new(Options {
+            plain_http: self.plain_http.clone(),
+            ca: self.ca.as_deref().map(tls::certificates_of).transpose()?.unwrap_or_default(),
+            credentials: self.credentials().await?,
+            limits: Limits { total: limit, ..Limits::default() },
+        })?)
     }
 
     /// None where there is no such Secret; anything else that keeps it from being read is no reason to go without.

@@ -1,18 +1,25 @@
-//! What container checkpoints need of this node and cluster: a runtime that writes and restores them, and an APIService
-//! that answers.
+//! What container checkpoints need of this node and cluster: a runtime that writes and restores them, a kubelet that takes
+//! them for us, a registry and an APIService that answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use serde_json::Value;
 
 use super::check::{Check, Outcome};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::config::serve::{ServeArgs, ServeConfig};
 use crate::node::cri::{Cri, CriError};
 use crate::node::criu::{Ability, abilities};
+use crate::node::kubelet_api::{Fault, KubeletError};
+use crate::service;
 
 const LIMIT: Duration = Duration::from_secs(5);
 const APISERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
+const KUBELET_CHECK: &str = "kubelet takes checkpoints for us";
+const REGISTRY_CHECK: &str = "registry answers";
 const APISERVICE_CHECK: &str = "APIService answers";
 
 /// The runtime, by what it tells of itself.
@@ -48,6 +55,66 @@ fn judge(name: &str, shown: &str, ability: Ability, bad: Outcome) -> Check {
         Ability::Yes => Check::ok(name, shown),
         Ability::No(remedy) => Check { outcome: bad, ..Check::fail(name, format!("{shown} does not"), remedy) },
         Ability::Unknown(why) => Check::warn(name, format!("{shown} does not tell"), why),
+    }
+}
+
+/// The kubelet and the registry, asked as this pod's `serve` would ask them.
+pub(super) async fn neighbours() -> Vec<Check> {
+    let config = match as_serve_was_started() {
+        Ok(config) => config,
+        Err(why) => {
+            let remedy = "run this in serve's pod, or give it the same environment variables";
+            return vec![Check::warn(KUBELET_CHECK, &why, remedy), Check::warn(REGISTRY_CHECK, &why, remedy)];
+        }
+    };
+    // Pods are not called so: a name has no capitals.
+    let asked = service::kubelet(&config).checkpoint("kube-system", "Doctor", "Doctor", LIMIT, LIMIT).await;
+    let mut checks = vec![judge_kubelet(asked)];
+    checks.push(match ApiClient::new(&service::client_config(&config)).await {
+        Ok(api) => {
+            let answer = service::publisher(&config, &api, &Arc::default()).try_registry(LIMIT).await;
+            judge_registry(&config.image_prefix, answer.map_err(|why| why.to_string()))
+        }
+        Err(why) => judge_registry(&config.image_prefix, Err(why.to_string())),
+    });
+    checks
+}
+
+/// By the environment, and the flags of the first process where that is `serve`, as it is in its pod.
+fn as_serve_was_started() -> Result<ServeConfig, String> {
+    let first = std::fs::read("/proc/1/cmdline").unwrap_or_default();
+    let words: Vec<String> =
+        first.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let flags = words.iter().skip_while(|word| *word != "serve").filter(|word| !word.is_empty()).cloned();
+    let flags = std::iter::once("serve".to_owned()).chain(flags.skip(1));
+    let started = Started::try_parse_from(flags).map_err(|why| why.to_string())?;
+    ServeConfig::from_args(started.args).map_err(|why| why.to_string())
+}
+
+#[derive(Debug, Parser)]
+struct Started {
+    #[command(flatten)]
+    args: ServeArgs,
+}
+
+fn judge_kubelet(answer: Result<String, KubeletError>) -> Check {
+    match answer {
+        Err(KubeletError::Fault(Fault::NoPod)) => Check::ok(KUBELET_CHECK, "yes"),
+        Err(why) => Check::fail(KUBELET_CHECK, why, "no checkpoint can be taken on this node"),
+        Ok(path) => {
+            Check::warn(KUBELET_CHECK, format!("it wrote {path} for a pod that cannot be"), "is that a kubelet?")
+        }
+    }
+}
+
+fn judge_registry(prefix: &str, answer: Result<(), String>) -> Check {
+    match answer {
+        Ok(()) => Check::ok(REGISTRY_CHECK, prefix),
+        Err(why) => Check::warn(
+            REGISTRY_CHECK,
+            why,
+            "no image can be pushed; archives and seals do not need it. See --plain-http-registry, --registry-ca and KANIKO_SECRET_NAME",
+        ),
     }
 }
 
@@ -98,6 +165,15 @@ mod tests {
         assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("update it")));
         assert_eq!(judge("runtime restores checkpoints", "containerd 2.4", no(), Outcome::Warn).outcome, Outcome::Warn);
         assert_eq!(judge("x", "y", Ability::Yes, Outcome::Fail).outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn a_kubelet_that_knows_no_such_pod_is_one_that_would_take_a_checkpoint() {
+        assert_eq!(judge_kubelet(Err(Fault::NoPod.into())).outcome, Outcome::Ok);
+        let off = judge_kubelet(Err(Fault::FeatureOff.into()));
+        assert_eq!(off.outcome, Outcome::Fail);
+        assert!(off.finding.contains("ContainerCheckpoint"));
+        assert_eq!(judge_registry("r.example/x", Err("refused".to_owned())).outcome, Outcome::Warn);
     }
 
     #[test]
