@@ -125,7 +125,7 @@ impl PublicKey {
             RSA => Self::rsa(info),
             EC => Self::ec(info),
             RSA_PSS => Err("an RSA key for PSS signatures alone".to_owned()),
-            ED25519 => Err("an Ed25519 key, which can only sign,".to_owned()),
+            ED25519 => Err("an Ed25519 key (it can only sign)".to_owned()),
             other => Err(format!("a key of algorithm {other}")),
         }
     }

@@ -20,7 +20,7 @@ pub(super) async fn certificate(api: &ApiClient, namespace: &str, name: &str) ->
     let which = format!("Secret {namespace}/{name}");
     let found = secret::get(api, namespace, name, &[CERTIFICATE]).await.map_err(|why| match why {
         ApiError::Denied(why) => Refusal::internal(format!(
-            "serve itself may not read {which}: bind its ServiceAccount to the role for encryptionSecret in that \
+            "serve itself may not read {which}: bind its ServiceAccount to ClusterRole container-checkpoints-encryption in that \
              namespace ({why})"
         )),
         why => Refusal::unavailable(format!("{which} cannot be read: {why}")),

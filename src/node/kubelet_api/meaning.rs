@@ -87,6 +87,7 @@ impl Fault {
             "unimplemented",
             "checkpoint/restore support not available",
             "checkpoint restore is disabled",
+            "disabled by configuration",
             "not supported",
         ]) {
             Self::Unsupported(said)
@@ -121,9 +122,12 @@ pub fn path(body: &[u8]) -> Result<String, Fault> {
     }
 }
 
+/// An error to CRIU, that it goes on from: without CAP_SYS_RESOURCE every dump has it (criu/util.c, `rlimit_unlimit_nofile`).
+const HARMLESS: &str = ": rlimit: ";
+
 /// The line of CRIU's log that says why: its first error is the cause, the others follow from it.
 pub fn criu_line(log: &str) -> Option<&str> {
-    let line = log.lines().find(|line| line.contains("Error ("))?;
+    let line = log.lines().find(|line| line.contains("Error (") && !line.contains(HARMLESS))?;
     let end = line.char_indices().nth(300).map_or(line.len(), |(at, _)| at);
     Some(line[..end].trim())
 }
@@ -155,6 +159,12 @@ mod tests {
         "rpc error: code = Unimplemented desc = method CheckpointContainer not implemented",
         "does not take checkpoints"
     )]
+    #[case(
+        500,
+        "failed to checkpoint container \"3dc2\": criu support is disabled by configuration",
+        "does not take checkpoints"
+    )]
+    #[case(500, "CRIU version check failed: exec: \"criu\": executable file not found in $PATH", "CRIU is missing")]
     #[case(500, "failed (CRIU binary not found or too old (<31600). Failed to checkpoint container", "CRIU is missing")]
     #[case(500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded", "longer than it was given")]
     #[case(500, "criu failed: type NOTIFY errno 0", "could not take the checkpoint: criu failed")]
@@ -172,6 +182,9 @@ mod tests {
         let fault = Fault::of(500, format!("{DUMP}Unknown desc = criu failed: type NOTIFY errno 0)").as_bytes());
         assert!(matches!(fault.clone(), Fault::Runtime(_)));
         assert!(matches!(fault.explained(line), Fault::EstablishedTcp(_)));
+        let usual =
+            "(00.00) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n";
+        assert_eq!(criu_line(&format!("{usual}{log}")), Some(line), "what every dump has is no reason");
         assert_eq!(criu_line("(00.01) all is well"), None);
         assert!(criu_line(&format!("Error (x{})", "ü".repeat(1000))).unwrap().chars().count() <= 300);
     }
