@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::RunArgs;
 
-mod archive;
+pub mod archive;
 pub mod doctor;
 mod lock_holder;
 mod node_view;
@@ -68,11 +68,11 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print the checkpoint that would be made of a pod, from a file and without a cluster
     Render(render::Render),
-    /// Ask the agent of this pod whether it is live or ready (for the container's probes)
-    Probe(probe::ProbeArgs),
-    /// Checkpoint archives of containers: push
+    /// Look at checkpoint archives of containers, push them as images, encrypt them to a certificate, open them again
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
+    /// Ask the agent of this pod whether it is live or ready (for the container's probes)
+    Probe(probe::ProbeArgs),
     /// Print a completion script
     Completions {
         /// For which shell
@@ -94,8 +94,8 @@ fn dispatch(command: Command) -> u8 {
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Render(args) => render::run(&args),
-        Command::Probe(args) => probe::run(&args),
         Command::Archive(command) => archive::run(&command),
+        Command::Probe(args) => probe::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "pod-checkpointer", &mut script);

@@ -1,4 +1,6 @@
-//! Checkpoints of running containers: what image an archive makes (`image`), and the way of it to a registry (`push`).
+//! Checkpoints of single containers: the image that an archive makes (`image`), its way to a registry (`push`), and sealing
+//! an archive (`seal`).
 
 pub mod image;
 pub mod push;
+pub mod seal;
