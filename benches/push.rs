@@ -68,7 +68,7 @@ fn measure() -> Result<Table, String> {
             others::buildah(&mut table, dir.path(), &archive, registry.authority(), kept)?;
         }
         None => {
-            println!("docker-registry is not installed (apt-get install docker-registry): only the sink was measured")
+            println!("docker-registry is not installed (apt-get install docker-registry): only the sink was measured");
         }
     }
     let small = dir.path().join("small.tar");
