@@ -5,6 +5,7 @@
 //! See `docs/architecture.md`.
 
 pub mod agent;
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -1,0 +1,94 @@
+//! What is in an archive and whose it is: one pass over its headers, and the two small files that say so.
+
+use std::fs::File;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::ArchiveError;
+use super::entries::{Bytes, Placed, walk};
+use super::metadata::Metadata;
+
+pub use super::entries::Kind;
+
+const CONFIG: &str = "config.dump";
+const SPEC: &str = "spec.dump";
+/// Both are JSON of some kilobytes; whoever restores them reads no more either.
+const LONGEST: u64 = 16 << 20;
+
+/// Everything that is read of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Whose it is.
+    pub metadata: Metadata,
+    /// In the order of the archive.
+    pub entries: Vec<Entry>,
+    /// Bytes of the whole file.
+    pub size: u64,
+}
+
+/// One thing in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Relative path, never with `..`.
+    pub name: String,
+    /// Bytes of its content.
+    pub size: u64,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// Reads headers and the two files, wherever the file's position is. It blocks.
+///
+/// # Errors
+/// It is cut off, unsafe, or no container's checkpoint. That something follows its end is none; see
+/// [`super::complete::state`].
+pub fn read(file: &File) -> Result<Contents, ArchiveError> {
+    from(file)
+}
+
+/// The same, of anything.
+pub(super) fn from(bytes: &dyn Bytes) -> Result<Contents, ArchiveError> {
+    let (mut config, mut spec, mut entries) = (None, None, Vec::new());
+    walk(bytes, |entry| {
+        match entry.name.as_str() {
+            CONFIG => small(bytes, CONFIG, &entry, &mut config)?,
+            SPEC => small(bytes, SPEC, &entry, &mut spec)?,
+            _ => {}
+        }
+        entries.push(Entry { name: entry.name, size: entry.size, kind: entry.kind });
+        Ok(())
+    })?;
+    let config = config.ok_or(ArchiveError::Missing(CONFIG))?;
+    let spec = spec.ok_or(ArchiveError::Missing(SPEC))?;
+    let metadata = Metadata::parse(&config, &spec)?;
+    Ok(Contents { metadata, entries, size: bytes.length()? })
+}
+
+/// The specification has the container's environment in it, and so its secrets.
+fn small(
+    bytes: &dyn Bytes,
+    name: &str,
+    entry: &Placed,
+    into: &mut Option<Zeroizing<Vec<u8>>>,
+) -> Result<(), ArchiveError> {
+    let refuse = |why: &str| Err(ArchiveError::Refused { why: format!("{name} {why}"), at: entry.at });
+    if entry.kind != Kind::File {
+        return refuse("is no regular file");
+    }
+    if into.is_some() {
+        return refuse("is there twice");
+    }
+    if entry.size > LONGEST {
+        return refuse("is longer than 16 MiB");
+    }
+    // Before memory is taken for it.
+    if entry.at.checked_add(entry.size).is_none_or(|end| bytes.length().is_ok_and(|length| end > length)) {
+        return Err(ArchiveError::Cut { what: name.to_owned(), at: entry.at });
+    }
+    // At most 16 MiB.
+    let mut content = Zeroizing::new(vec![0; usize::try_from(entry.size).unwrap_or_default()]);
+    bytes.fill(&mut content, entry.at)?;
+    *into = Some(content);
+    Ok(())
+}
