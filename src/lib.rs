@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod container;
 pub mod disk;
 pub mod duration;
 pub mod http;

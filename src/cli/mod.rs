@@ -7,11 +7,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::RunArgs;
 
+pub mod archive;
 pub mod doctor;
 mod lock_holder;
 mod node_view;
 mod output;
 pub mod probe;
+mod progress;
 pub mod render;
 mod run;
 pub mod status;
@@ -66,6 +68,9 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print the checkpoint that would be made of a pod, from a file and without a cluster
     Render(render::Render),
+    /// Look at checkpoint archives of containers, encrypt them to a certificate, open them again
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Ask the agent of this pod whether it is live or ready (for the container's probes)
     Probe(probe::ProbeArgs),
     /// Print a completion script
@@ -89,6 +94,7 @@ fn dispatch(command: Command) -> u8 {
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Render(args) => render::run(&args),
+        Command::Archive(command) => archive::run(&command),
         Command::Probe(args) => probe::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

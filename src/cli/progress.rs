@@ -10,7 +10,8 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     /// Of `total` bytes none is done yet.
     pub(super) fn bytes(what: &str, total: u64) -> Self {
-        let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned());
         // A template is a constant; were it wrong, the library's own bar would do.
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {

@@ -1,0 +1,3 @@
+//! Checkpoints of single containers: sealing their archives.
+
+pub mod seal;
