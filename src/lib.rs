@@ -16,5 +16,7 @@ pub mod duration;
 pub mod http;
 pub mod node;
 pub mod pod;
+pub(crate) mod quantity;
+pub mod retention;
 pub mod telemetry;
 pub mod wire;

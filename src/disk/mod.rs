@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod beneath;
 pub mod changes;
+pub mod directory;
 pub mod files;
 pub mod lock;
 pub mod settled;
