@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,13 @@ impl Directory {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the other is not the same directory, whatever both are called.
+    pub fn is_another(&self, other: &Self) -> Outcome<bool> {
+        let same = |one: FileStat, other: FileStat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+        let (one, other) = (fstat(&self.dir), fstat(&other.dir));
+        one.and_then(|one| Ok(!same(one, other?))).map_err(self.fail("look at", ""))
     }
 
     fn fail<'a>(&'a self, operation: &'static str, name: &'a str) -> impl Fn(Errno) -> FileError + 'a {

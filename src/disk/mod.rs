@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod beneath;
+pub mod changed_names;
 pub mod changes;
 pub mod directory;
 pub mod files;

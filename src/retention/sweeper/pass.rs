@@ -1,0 +1,190 @@
+//! One round of the sweeper, on a thread that may block: look, select, delete, each deletion with its line in the log.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::scope;
+use crate::disk::files::FileError;
+use crate::retention::counts::Counts;
+use crate::retention::index::{Index, Totals};
+use crate::retention::keeper::{Keeper, Outcome};
+use crate::retention::policy::{Key, Policy};
+use crate::retention::select::{Circumstances, Deletion, select};
+use crate::retention::status::Done;
+
+/// What is to be done.
+pub(super) struct Round {
+    /// The first after the directory was opened: what lies there is nothing new.
+    pub(super) start: bool,
+    pub(super) rescan: bool,
+    pub(super) look: BTreeSet<String>,
+    pub(super) unsettled: bool,
+    pub(super) save: bool,
+    pub(super) everybody: bool,
+    pub(super) circumstances: Circumstances,
+    policy: Option<Policy>,
+}
+
+impl Round {
+    pub(super) fn new(policy: Option<Policy>, circumstances: Circumstances) -> Self {
+        Self {
+            start: false,
+            rescan: false,
+            look: BTreeSet::new(),
+            unsettled: false,
+            save: false,
+            everybody: false,
+            circumstances,
+            policy,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) totals: Option<Totals>,
+    pub(super) done: Vec<Done>,
+    pub(super) idle: Option<(&'static str, String)>,
+    pub(super) failing: Option<String>,
+}
+
+/// The keeper, once the directory is there.
+pub(super) struct Hands {
+    directory: PathBuf,
+    state: PathBuf,
+    counts: Arc<Counts>,
+    keeper: Option<Keeper>,
+    /// What a dry run has said already.
+    said: BTreeSet<Arc<str>>,
+}
+
+impl Hands {
+    pub(super) fn new(directory: PathBuf, state: PathBuf, counts: Arc<Counts>) -> Self {
+        Self { directory, state, counts, keeper: None, said: BTreeSet::new() }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    pub(super) fn index(&self) -> Option<&Index> {
+        self.keeper.as_ref().map(Keeper::index)
+    }
+
+    /// Carries it out on a thread of its own.
+    pub(super) async fn round(self, round: Round) -> (Self, Ended) {
+        let spare = Self::new(self.directory.clone(), self.state.clone(), Arc::clone(&self.counts));
+        let carried_out = tokio::task::spawn_blocking(move || {
+            let mut hands = self;
+            let ended = hands.carry_out(round);
+            (hands, ended)
+        });
+        carried_out.await.unwrap_or_else(|why| {
+            tracing::error!(%why, "a look at the archives broke off; beginning anew");
+            (spare, Ended::default())
+        })
+    }
+
+    /// Writes the index down.
+    pub(super) async fn close(self) {
+        let saved = tokio::task::spawn_blocking(move || self.keeper.map_or(Ok(()), |mut keeper| keeper.save())).await;
+        if let Ok(Err(why)) = saved {
+            tracing::warn!(%why, "archives will be read again after the restart");
+        }
+    }
+
+    fn carry_out(&mut self, round: Round) -> Ended {
+        let mut ended = Ended::default();
+        if let Err(why) = self.try_to(round, &mut ended) {
+            ended.idle = Some(("DirectoryUnreadable", why.to_string()));
+        }
+        ended
+    }
+
+    fn try_to(&mut self, mut round: Round, ended: &mut Ended) -> Result<(), FileError> {
+        let keeper = match &mut self.keeper {
+            Some(keeper) => keeper,
+            none => {
+                let keeper = Keeper::open(&self.directory, Some(&self.state), Arc::clone(&self.counts))?;
+                (round.rescan, round.start) = (true, true);
+                none.insert(keeper)
+            }
+        };
+        let mut touched: BTreeSet<Arc<Key>> = BTreeSet::new();
+        if round.rescan {
+            touched = keeper.rescan()?;
+        }
+        if round.start {
+            touched.clear();
+        }
+        if round.unsettled {
+            round.look.extend(keeper.unsettled());
+        }
+        touched.extend(keeper.look(&round.look)?);
+        ended.totals = Some(keeper.index().totals());
+        if round.save
+            && let Err(why) = keeper.save()
+        {
+            tracing::warn!(%why, "archives will be read again after a restart");
+        }
+        let Some(policy) = round.policy else { return Ok(()) };
+        round.circumstances.room = keeper.room().ok();
+        let deletions = select(keeper.index(), &policy, &round.circumstances, scope(round.everybody, &touched));
+        if policy.dry_run {
+            for deletion in deletions.iter().filter(|deletion| self.said.insert(Arc::clone(&deletion.file))) {
+                say(deletion, "would delete an archive (dry run)");
+            }
+            return Ok(());
+        }
+        self.said.clear();
+        if !deletions.is_empty() && !keeper.may_delete()? {
+            ended.idle = Some(("AnotherDeletes", "another process keeps this directory".to_owned()));
+            return Ok(());
+        }
+        delete(keeper, &deletions, ended);
+        Ok(())
+    }
+}
+
+fn delete(keeper: &mut Keeper, deletions: &[Deletion], ended: &mut Ended) {
+    for deletion in deletions {
+        match keeper.delete(deletion) {
+            Ok(Outcome::Removed) => {
+                say(deletion, "deleted an archive");
+                ended.done.push(done(deletion));
+            }
+            Ok(Outcome::Left) => tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays"),
+            Err(why) => {
+                tracing::warn!(%why, "cannot delete an archive");
+                keeper.failed();
+                ended.failing = Some(why.to_string());
+            }
+        }
+    }
+    if ended.done.is_empty() {
+        return;
+    }
+    if let Err(why) = keeper.settle() {
+        ended.failing = Some(why.to_string());
+    }
+    ended.totals = Some(keeper.index().totals());
+}
+
+fn say(deletion: &Deletion, what: &'static str) {
+    let of = deletion.key.as_ref().map(ToString::to_string).unwrap_or_default();
+    tracing::info!(file = %deletion.file, %of, taken = %deletion.at, bytes = deletion.size, reason = deletion.why.label(), why = %deletion.why, "{what}");
+}
+
+fn done(deletion: &Deletion) -> Done {
+    Done {
+        file: deletion.file.to_string(),
+        of: deletion.key.as_ref().map(ToString::to_string).unwrap_or_default(),
+        size: deletion.size,
+        why: deletion.why.to_string(),
+        at: Timestamp::now(),
+    }
+}

@@ -1,0 +1,8 @@
+//! Retention, from the policy to the deleted file.
+
+mod archives;
+mod hostile;
+mod keeping;
+mod policy;
+mod properties;
+mod selection;
