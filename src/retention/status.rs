@@ -1,5 +1,7 @@
 //! What a node says of itself on the resources, and in Events. Pure; sending it is `tell`'s.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,7 +66,19 @@ pub fn of_other(other: &Origin, oldest: &Origin, node: &str, since: &mut Since) 
 }
 
 /// Since when each condition is as it is.
-pub type Since = std::collections::BTreeMap<String, (Value, String)>;
+#[derive(Debug, Default)]
+pub struct Since {
+    known: BTreeMap<String, (&'static str, String)>,
+    now: Timestamp,
+}
+
+impl Since {
+    /// What changes from here on changes now.
+    pub fn at(&mut self, now: Timestamp) -> &mut Self {
+        self.now = now;
+        self
+    }
+}
 
 fn conditions(orders: &Orders, told: &Told, since: &mut Since) -> Vec<Value> {
     let mut conditions = Vec::new();
@@ -88,9 +102,9 @@ fn conditions(orders: &Orders, told: &Told, since: &mut Since) -> Vec<Value> {
 
 fn condition(kind: &str, status: bool, reason: &str, message: &str, since: &mut Since, whose: &str) -> Value {
     let status = if status { "True" } else { "False" };
-    let slot = since.entry(format!("{whose} {kind}")).or_default();
+    let slot = since.known.entry(format!("{whose} {kind}")).or_default();
     if slot.0 != status {
-        *slot = (json!(status), second(Timestamp::now()));
+        *slot = (status, second(since.now));
     }
     // Messages of conditions may have 32768 characters.
     let message: String = message.chars().take(4096).collect();

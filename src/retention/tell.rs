@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -36,7 +37,7 @@ pub struct News {
 
 /// Until nothing can come any more.
 pub async fn run(client: ApiClient, node: String, mut news: News) {
-    let mut teller = Teller { client, node, since: Since::new(), sent: BTreeMap::new() };
+    let mut teller = Teller { client, node, since: Since::default(), sent: BTreeMap::new() };
     let mut due = Some(Instant::now());
     let mut next = Instant::now();
     loop {
@@ -72,6 +73,7 @@ impl Teller {
     async fn status(&mut self, news: &News) -> bool {
         let (orders, told) = (Arc::clone(&news.orders.borrow()), Arc::clone(&news.told.borrow()));
         let Some(origin) = &orders.origin else { return true };
+        self.since.at(Timestamp::now());
         let object = status::of_origin(origin, &orders, &told, &self.node, &mut self.since);
         let mut sent = self.apply(origin, object).await;
         for other in &orders.others {

@@ -1,8 +1,10 @@
 //! Retention, from the policy to the deleted file.
 
+mod api;
 mod archives;
 mod hostile;
 mod keeping;
 mod policy;
 mod properties;
 mod selection;
+mod sweeping;
