@@ -66,11 +66,7 @@ pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<
     }
 }
 
-async fn list_and_watch(
-    client: &ApiClient,
-    state: &Path,
-    orders: &watch::Sender<Arc<Orders>>,
-) -> Result<(), ApiError> {
+async fn list_and_watch(client: &ApiClient, state: &Path, orders: &watch::Sender<Arc<Orders>>) -> Result<(), ApiError> {
     let path = format!("/apis/{GROUP}/{VERSION}/{PLURAL}");
     let (mut objects, version) = client.read(&Call::get(&path, Verb::List), LIMIT, list).await?;
     publish(&objects, state, orders);

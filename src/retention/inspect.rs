@@ -34,9 +34,10 @@ pub(super) fn plain(dir: &Directory, file: &str) -> Found {
 pub(super) fn sealed(dir: &Directory, file: &str) -> Found {
     let beside = format!("{file}{}", sidecar::ENDING);
     let mut text = Vec::new();
-    let read = dir.file(&beside).map_err(|why| why.to_string()).and_then(|content| {
-        content.take(sidecar::LONGEST).read_to_end(&mut text).map_err(|why| why.to_string())
-    });
+    let read = dir
+        .file(&beside)
+        .map_err(|why| why.to_string())
+        .and_then(|content| content.take(sidecar::LONGEST).read_to_end(&mut text).map_err(|why| why.to_string()));
     if let Err(why) = read {
         return Found::Unreadable(why);
     }

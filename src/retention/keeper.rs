@@ -86,8 +86,12 @@ impl Keeper {
             touched.extend(self.index.forget(&file));
             self.unsaved = true;
         }
-        let unpinned: Vec<String> =
-            self.index.pins().filter(|stem| !pins(stem).iter().any(|pin| names.contains(pin))).map(str::to_owned).collect();
+        let unpinned: Vec<String> = self
+            .index
+            .pins()
+            .filter(|stem| !pins(stem).iter().any(|pin| names.contains(pin)))
+            .map(str::to_owned)
+            .collect();
         unpinned.iter().for_each(|stem| self.index.pin(stem, false));
         for name in &names {
             if name.ends_with(KEEP) {

@@ -81,12 +81,22 @@ pub async fn start(
     };
     let tells = async {
         if let Some(api) = api.clone() {
-            tell::run(api, node, tell::News { orders: ordered.clone(), told: hears, done: dones }).await;
+            tell::run(api, node, tell::News { orders: ordered.clone(), told: hears, pause: pace.status, done: dones })
+                .await;
         }
         std::future::pending::<()>().await;
     };
-    let sweeper =
-        sweeper::Sweeper { directory, state: state.clone(), pace, orders: ordered.clone(), in_use, api: api.clone(), told, done, counts };
+    let sweeper = sweeper::Sweeper {
+        directory,
+        state: state.clone(),
+        pace,
+        orders: ordered.clone(),
+        in_use,
+        api: api.clone(),
+        told,
+        done,
+        counts,
+    };
     tokio::select! {
         () = sweeper.run(stop) => {}
         () = follows => {}

@@ -38,6 +38,8 @@ pub struct Pace {
     pub orphans: Duration,
     /// Between the two answers that make a pod gone, at least.
     pub apart: Duration,
+    /// Between two changes of this node's part of the resource's status.
+    pub status: Duration,
 }
 
 impl Default for Pace {
@@ -50,6 +52,7 @@ impl Default for Pace {
             rescan: seconds(600),
             orphans: seconds(300),
             apart: seconds(30),
+            status: seconds(30),
         }
     }
 }
@@ -120,7 +123,7 @@ impl Sweeper {
         let (tell_gone, mut gone) = mpsc::channel(1);
         let _asking = self.api.clone().map(|api| {
             let pace = presence::Pace { round: self.pace.orphans, apart: self.pace.apart };
-            tokio_task(presence::run(api, asked, tell_gone, pace))
+            Task(tokio::spawn(presence::run(api, asked, tell_gone, pace)))
         });
         let mut hands = Hands::new(self.directory.clone(), self.state.clone(), Arc::clone(&self.counts));
         let mut ticks = interval(self.pace.tick);
@@ -258,10 +261,6 @@ async fn changed(names: Option<&ChangedNames>) {
 
 /// A task that ends with its owner.
 struct Task(tokio::task::JoinHandle<()>);
-
-fn tokio_task(work: impl Future<Output = ()> + Send + 'static) -> Task {
-    Task(tokio::spawn(work))
-}
 
 impl Drop for Task {
     fn drop(&mut self) {

@@ -17,8 +17,6 @@ use super::status::{self, Done, Since, Told};
 use crate::cluster::client::{ApiClient, Call};
 use crate::cluster::error::ApiError;
 
-/// Between two changes of the status: every node has a part in one object, and every change is told to every node.
-const PAUSE: Duration = Duration::from_secs(30);
 /// One request.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Events for one round of deletions; the log has all of them.
@@ -31,6 +29,8 @@ pub struct News {
     pub orders: watch::Receiver<Arc<Orders>>,
     /// How the sweeper stands.
     pub told: watch::Receiver<Arc<Told>>,
+    /// Between two changes of the status: every node has a part in one object, and every change is told to every node.
+    pub pause: Duration,
     /// Deletions, a round at a time; what finds no place is in the log alone.
     pub done: mpsc::Receiver<Vec<Done>>,
 }
@@ -53,7 +53,7 @@ pub async fn run(client: ApiClient, node: String, mut news: News) {
             Some(done) = news.done.recv() => teller.events(&news, &done).await,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 let sent = teller.status(&news).await;
-                next = Instant::now() + PAUSE;
+                next = Instant::now() + news.pause;
                 due = if sent { None } else { Some(next) };
             }
         }

@@ -106,13 +106,20 @@ async fn answer(api: Api, request: Request) -> Response {
         }
         "GET" if path == RESOURCES => {
             let items = api.world().resources.clone();
-            axum::Json(json!({"kind": "CheckpointRestoreOperatorList", "metadata": {"resourceVersion": "7"}, "items": items})).into_response()
+            axum::Json(
+                json!({"kind": "CheckpointRestoreOperatorList", "metadata": {"resourceVersion": "7"}, "items": items}),
+            )
+            .into_response()
         }
         "GET" if is_owner => {
             let mut world = api.world();
             world.asked += 1;
             let kind = if path.contains("/pods/") { "Pod" } else { "Namespace" };
-            if world.there.contains(&path) { axum::Json(json!({"kind": kind})).into_response() } else { status(404, "NotFound") }
+            if world.there.contains(&path) {
+                axum::Json(json!({"kind": kind})).into_response()
+            } else {
+                status(404, "NotFound")
+            }
         }
         "PATCH" if path.starts_with("/apis/criu.org/v1/namespaces/ops/") && query.contains("fieldManager=") => {
             api.world().statuses.push((path, body));

@@ -7,18 +7,23 @@ use serde_json::{Value, json};
 
 const BLOCK: usize = 512;
 
-fn entry(tar: &mut Vec<u8>, name: &str, content: &[u8]) {
+/// The header of a file.
+pub fn header(name: &str, size: usize) -> [u8; BLOCK] {
     let mut header = [0; BLOCK];
     header[..name.len()].copy_from_slice(name.as_bytes());
     header[100..107].copy_from_slice(b"0000600");
-    header[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+    header[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
     header[136..147].copy_from_slice(b"15110000000");
     header[148..156].fill(b' ');
     header[156] = b'0';
     header[257..265].copy_from_slice(b"ustar\x0000");
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    tar.extend(header);
+    header
+}
+
+fn entry(tar: &mut Vec<u8>, name: &str, content: &[u8]) {
+    tar.extend(header(name, content.len()));
     tar.extend(content);
     tar.resize(tar.len().next_multiple_of(BLOCK), 0);
 }

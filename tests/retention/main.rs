@@ -4,6 +4,7 @@ mod api;
 mod archives;
 mod hostile;
 mod keeping;
+mod manifests;
 mod policy;
 mod properties;
 mod selection;

@@ -23,7 +23,10 @@ fn nothing_said_is_ten_twenty_thirty() {
     for spec in [json!(null), json!({}), json!({"globalPolicy": {}})] {
         let Read { policy, notes } = good(&spec);
         assert_eq!(policy, Policy::default());
-        assert_eq!((policy.global.container, policy.global.pod, policy.global.namespace), (count(10), count(20), count(30)));
+        assert_eq!(
+            (policy.global.container, policy.global.pod, policy.global.namespace),
+            (count(10), count(20), count(30))
+        );
         assert!(policy.global.retain_orphan && !policy.immediately && notes.is_empty());
     }
 }
@@ -145,7 +148,11 @@ fn the_resource_definition_is_the_one_in_the_manifests() {
     if std::env::var_os("UPDATE_MANIFESTS").is_some() {
         let text = serde_yaml::to_string(&definition).unwrap();
         std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-        std::fs::write(path, format!("# Made from src/retention/resource.rs: UPDATE_MANIFESTS=1 cargo test --test retention\n{text}")).unwrap();
+        std::fs::write(
+            path,
+            format!("# Made from src/retention/resource.rs: UPDATE_MANIFESTS=1 cargo test --test retention\n{text}"),
+        )
+        .unwrap();
     }
     let found: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(found, definition, "make it anew: UPDATE_MANIFESTS=1 cargo test --test retention definition");

@@ -33,8 +33,13 @@ const CONTAINERS: [&str; 2] = ["c", "b-c"];
 fn archive() -> impl Strategy<Value = Archive> {
     let of = (0..3_usize, 0..2_usize, 0..2_usize);
     let pinned = prop::bool::weighted(0.15);
-    (of, 1..NOW, 0_u64..100, pinned, -50..50_i32)
-        .prop_map(|(of, second, size, pinned, zone)| Archive { of, second, size: size << 20, pinned, zone })
+    (of, 1..NOW, 0_u64..100, pinned, -50..50_i32).prop_map(|(of, second, size, pinned, zone)| Archive {
+        of,
+        second,
+        size: size << 20,
+        pinned,
+        zone,
+    })
 }
 
 fn archives() -> impl Strategy<Value = Vec<Archive>> {
@@ -126,8 +131,7 @@ fn left(index: &Index, policy: &Policy, level: Level, of: &Key, gone: &BTreeSet<
             && (level == Level::Namespace || key.pod == of.pod)
             && (level != Level::Container || key.container == of.container)
             && policy.governing(key).rank() == rank;
-        for (place, size) in container.archives.iter().filter(|(place, _)| same && !gone.contains(&place.file)) {
-            let _ = place;
+        for (_, size) in container.archives.iter().filter(|(place, _)| same && !gone.contains(&place.file)) {
             left.0 += 1;
             left.1 += size;
         }

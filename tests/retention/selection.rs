@@ -114,7 +114,8 @@ fn sums_are_of_what_the_numbers_leave() {
     let mut index = Index::default();
     let mib = 1 << 20;
     let files: Vec<_> = (1..=5).map(|second| add(&mut index, C, second, 10 * mib)).collect();
-    let policy = self::policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 4, "maxTotalSizePerContainer": 25}}));
+    let policy =
+        self::policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 4, "maxTotalSizePerContainer": 25}}));
     let expected = [(files[0].clone(), "number"), (files[1].clone(), "sum"), (files[2].clone(), "sum")];
     assert_eq!(gone(&index, &policy, &now()), expected);
 }
@@ -180,7 +181,8 @@ fn the_oldest_make_room_on_the_disk_and_no_more_than_needed() {
 #[test]
 fn what_was_left_unfinished_goes_after_a_day_and_not_before_and_is_nobodys() {
     let mut index = Index::default();
-    let at = |second: i64| Stamp { inode: 1, size: 10, modified: second * 1_000_000_000, changed: second * 1_000_000_000 };
+    let at =
+        |second: i64| Stamp { inode: 1, size: 10, modified: second * 1_000_000_000, changed: second * 1_000_000_000 };
     let broken = |second| Seen { stamp: at(second), beside: None, found: Found::Broken("cut".to_owned()) };
     index.put("checkpoint-p_ns-c-2026-11-21T07:12:53Z.tar", broken(NOW - 86_399));
     assert_eq!(gone(&index, &Policy::default(), &now()), []);

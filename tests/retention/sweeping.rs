@@ -49,6 +49,7 @@ impl Node {
             rescan: Duration::from_secs(600),
             orphans: millis(300),
             apart: millis(150),
+            status: millis(100),
         };
         let options = Options {
             directory: self.path().to_owned(),
@@ -132,10 +133,11 @@ async fn what_cannot_be_is_refused_and_the_last_good_policy_stays_also_after_a_r
     node.run().await;
     until("the directory is seen", || node.state.path().join("policy.json").exists()).await;
     node.api.apply("own", "2026-01-01T00:00:00Z", 2, json!({"maxAge": "soon", "maxCheckpointsPerContainer": 1}));
-    node.api.until("it is refused", |world| {
-        world.statuses.iter().any(|(_, status)| status.to_string().contains("spec.maxAge"))
-    })
-    .await;
+    node.api
+        .until("it is refused", |world| {
+            world.statuses.iter().any(|(_, status)| status.to_string().contains("spec.maxAge"))
+        })
+        .await;
     for second in 1..=4 {
         put(node.path(), C, second);
     }
@@ -189,10 +191,14 @@ async fn the_oldest_resource_counts_and_the_others_are_told() {
     }
     node.run().await;
     node.until("it is applied", |names| names.len() == 3).await;
-    node.api.until("the other is told", |world| {
-        world.statuses.iter().any(|(path, status)| path.contains("/younger/") && status.to_string().contains("AnotherIsOlder"))
-    })
-    .await;
+    node.api
+        .until("the other is told", |world| {
+            world
+                .statuses
+                .iter()
+                .any(|(path, status)| path.contains("/younger/") && status.to_string().contains("AnotherIsOlder"))
+        })
+        .await;
     assert_eq!(names(node.path()).len(), 3);
     node.stop().await;
 }
@@ -203,13 +209,15 @@ async fn a_policy_for_a_directory_that_is_not_mounted_deletes_nothing_and_says_s
     for second in 1..=3 {
         put(node.path(), C, second);
     }
-    let spec = json!({"checkpointDirectory": "/elsewhere", "maxCheckpointsPerContainer": 1, "applyPoliciesImmediately": true});
+    let spec =
+        json!({"checkpointDirectory": "/elsewhere", "maxCheckpointsPerContainer": 1, "applyPoliciesImmediately": true});
     node.api.apply("own", "2026-01-01T00:00:00Z", 1, spec);
     node.run().await;
-    node.api.until("it says so", |world| {
-        world.statuses.iter().any(|(_, status)| status.to_string().contains("DirectoryNotMounted"))
-    })
-    .await;
+    node.api
+        .until("it says so", |world| {
+            world.statuses.iter().any(|(_, status)| status.to_string().contains("DirectoryNotMounted"))
+        })
+        .await;
     assert_eq!(names(node.path()).len(), 3);
     node.stop().await;
 }
@@ -226,7 +234,10 @@ async fn a_dry_run_deletes_nothing_and_a_pin_holds() {
     a_while().await;
     assert_eq!(names(node.path()).len(), 4);
     node.api.apply("own", "2026-01-01T00:00:00Z", 2, node.policy(spec(false)));
-    node.until("the pinned one stays", |names| names.len() == 3 && names.contains(&files[0]) && !names.contains(&files[1])).await;
+    node.until("the pinned one stays", |names| {
+        names.len() == 3 && names.contains(&files[0]) && !names.contains(&files[1])
+    })
+    .await;
     node.stop().await;
 }
 
@@ -238,7 +249,11 @@ async fn a_policy_file_does_where_there_is_no_resource() {
     }
     let file = node.state.path().join("policy.yaml");
     let dir = node.path().display().to_string();
-    std::fs::write(&file, format!("checkpointDirectory: {dir}\nmaxCheckpointsPerContainer: 2\napplyPoliciesImmediately: true\n")).unwrap();
+    std::fs::write(
+        &file,
+        format!("checkpointDirectory: {dir}\nmaxCheckpointsPerContainer: 2\napplyPoliciesImmediately: true\n"),
+    )
+    .unwrap();
     let options = Options {
         directory: node.path().to_owned(),
         state: node.state.path().join("own"),
