@@ -12,4 +12,7 @@ pub mod name;
 pub mod reader;
 pub mod sidecar;
 
+#[cfg(fuzzing)]
+pub mod fuzzed;
+
 pub use error::ArchiveError;

@@ -33,7 +33,7 @@ pub fn seal(
 ) -> Result<u64, SealError> {
     let failed = |_| SealError::Crypto;
     let identity = Identity::generate().map_err(failed)?;
-    let envelope = Envelope::seal(recipient, identity.to_text().as_bytes()).map_err(|_| SealError::Crypto)?;
+    let envelope = envelope(recipient, &identity)?;
     let file_key = FileKey::generate().map_err(failed)?;
     let stanzas = vec![
         identity.wrap(&file_key).map_err(failed)?,
@@ -41,6 +41,22 @@ pub fn seal(
     ];
     sink.write_all(&Header::write(&stanzas, &file_key)).map_err(SealError::Write)?;
     payload::seal(&file_key, source, sink, progress)
+}
+
+/// The identity to the recipient. Up to two newlines more make its length one that base64 needs no padding for, which age's
+/// files do not have and `base64 -d` complains about.
+fn envelope(recipient: &Recipient, identity: &Identity) -> Result<Vec<u8>, SealError> {
+    const GROUP: usize = 3;
+    let text = identity.to_text();
+    let mut spaced = Zeroizing::new(Vec::with_capacity(text.len() + GROUP));
+    spaced.extend_from_slice(text.as_bytes());
+    loop {
+        let envelope = Envelope::seal(recipient, &spaced)?;
+        if envelope.len().is_multiple_of(GROUP) || spaced.len() == text.len() + GROUP {
+            return Ok(envelope);
+        }
+        spaced.push(b'\n');
+    }
 }
 
 /// Opens what [`seal`] made. `key_pem` is the certificate's private key; with the certificate at hand, a file that is sealed

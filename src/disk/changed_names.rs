@@ -75,9 +75,9 @@ impl ChangedNames {
     /// Watches this directory, not what is beneath it.
     pub fn of(directory: &Path) -> Result<Self, ChangesError> {
         let heard = Arc::new(Heard::default());
-        let hears = Arc::clone(&heard);
+        let listener = Arc::clone(&heard);
         let failed = |source| ChangesError { path: directory.to_owned(), source };
-        let mut watcher = notify::recommended_watcher(move |event| hears.hear(event)).map_err(failed)?;
+        let mut watcher = notify::recommended_watcher(move |event| listener.hear(event)).map_err(failed)?;
         watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed)?;
         Ok(Self { _watcher: watcher, heard })
     }

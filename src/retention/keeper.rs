@@ -143,11 +143,11 @@ impl Keeper {
         };
         let is_sealed = file.ends_with(SEALED);
         let beside = if is_sealed { self.dir.stamp(&format!("{file}{}", sidecar::ENDING))? } else { None };
-        let holds = |seen: &&Seen| seen.holds(&stamp, beside.as_ref());
-        if self.index.seen(file).filter(holds).is_some() {
+        let holds = |seen: &Seen| seen.holds(&stamp, beside.as_ref());
+        if self.index.seen(file).is_some_and(holds) {
             return Ok(BTreeSet::new());
         }
-        let known = self.remembered.remove(file).filter(|seen| holds(&seen));
+        let known = self.remembered.remove(file).filter(holds);
         let seen = known.unwrap_or_else(|| self.read(file, is_sealed, stamp, beside));
         if self.index.seen(file) == Some(&seen) {
             return Ok(BTreeSet::new());

@@ -47,9 +47,8 @@ pub(super) async fn run(
         }
         // New archives may have new owners; but nobody is asked about more often than this.
         sleep(pace.apart.min(pace.round)).await;
-        match timeout(pace.round, owners.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = timeout(pace.round, owners.changed()).await {
+            return;
         }
     }
 }

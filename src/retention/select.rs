@@ -166,10 +166,8 @@ impl<'a> Selection<'a> {
             let until = |at: Timestamp| at.as_second().saturating_add_unsigned(RETURNED.as_secs());
             known.returned.get(file).is_some_and(|at| known.now.as_second() < until(*at))
         };
-        !self.chosen.contains_key(file)
-            && !self.index.is_pinned(file)
-            && !known.in_use.contains(file)
-            && !(is_just_returned() && is_newest())
+        let is_kept = self.index.is_pinned(file) || known.in_use.contains(file) || (is_just_returned() && is_newest());
+        !(self.chosen.contains_key(file) || is_kept)
     }
 
     fn members(&self, group: &'a Group) -> Vec<(&'a Arc<Key>, &'a Container)> {

@@ -21,7 +21,7 @@ use crate::disk::changed_names::{Changed, ChangedNames};
 
 mod pass;
 
-use pass::{Hands, Round};
+use pass::{Hands, Look, Round};
 
 /// When what is done.
 #[derive(Debug, Clone, Copy)]
@@ -196,16 +196,18 @@ impl Sweeper {
         let mut touched = true;
         match woken {
             Woken::Rescan => {
-                round.rescan = true;
+                round.look = Look::Everything;
                 round.save = true;
             }
-            Woken::Changed(Changed::Everything) => round.rescan = true,
-            Woken::Changed(Changed::Names(names)) => round.look = names,
+            Woken::Changed(Changed::Everything) => round.look = Look::Everything,
+            Woken::Changed(Changed::Names(names)) => round.look = Look::At(names),
             Woken::Orders => round.everybody = immediately,
             Woken::Gone(gone) => round.circumstances.gone = gone,
             Woken::Tick { growing } => {
                 touched = growing;
-                round.unsettled = growing;
+                if growing {
+                    round.look = Look::Unsettled;
+                }
             }
         }
         round.start = first;
@@ -269,6 +271,6 @@ impl Drop for Task {
 }
 
 /// What a round holds everybody to.
-fn scope<'a>(everybody: bool, touched: &'a BTreeSet<Arc<Key>>) -> Scope<'a> {
+fn scope(everybody: bool, touched: &BTreeSet<Arc<Key>>) -> Scope<'_> {
     if everybody { Scope::All } else { Scope::Only(touched) }
 }

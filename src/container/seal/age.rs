@@ -53,9 +53,9 @@ impl Identity {
         text
     }
 
-    /// Reads the same.
+    /// Reads the same; more newlines may follow.
     pub(super) fn from_text(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+        let text = std::str::from_utf8(text).ok()?.trim_end_matches('\n');
         let bytes = bech32::decode(PREFIX, text)?;
         let mut secret = Zeroizing::new([0; 32]);
         (bytes.len() == secret.len()).then(|| secret.copy_from_slice(&bytes))?;

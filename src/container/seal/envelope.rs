@@ -84,9 +84,9 @@ impl Envelope {
         let mut key = Zeroizing::new([0; KEY]);
         rand::fill(key.as_mut_slice())?;
         let info = match &recipient.key {
-            PublicKey::Rsa(public) => RecipientInfo::Ktri(transport::wrap(&recipient.certificate, public, &*key)?),
+            PublicKey::Rsa(public) => RecipientInfo::Ktri(transport::wrap(&recipient.certificate, public, &key)?),
             PublicKey::Ec(curve, point) => {
-                RecipientInfo::Kari(agree::wrap(&recipient.certificate, curve, point, &*key)?)
+                RecipientInfo::Kari(agree::wrap(&recipient.certificate, curve, point, &key)?)
             }
         };
         let mut nonce = [0; NONCE_LEN];
@@ -185,3 +185,6 @@ fn gcm(key: &[u8; KEY]) -> Result<LessSafeKey, Failed> {
 fn algorithm(oid: ObjectIdentifier, parameters: Option<Any>) -> AlgorithmIdentifierOwned {
     AlgorithmIdentifierOwned { oid, parameters }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,17 +11,25 @@ use crate::disk::files::FileError;
 use crate::retention::counts::Counts;
 use crate::retention::index::{Index, Totals};
 use crate::retention::keeper::{Keeper, Outcome};
-use crate::retention::policy::{Key, Policy};
+use crate::retention::policy::Policy;
 use crate::retention::select::{Circumstances, Deletion, select};
 use crate::retention::status::Done;
+
+/// What is looked at.
+pub(super) enum Look {
+    Nowhere,
+    /// What belongs to these names.
+    At(BTreeSet<String>),
+    /// What was being written when it was looked at last.
+    Unsettled,
+    Everything,
+}
 
 /// What is to be done.
 pub(super) struct Round {
     /// The first after the directory was opened: what lies there is nothing new.
     pub(super) start: bool,
-    pub(super) rescan: bool,
-    pub(super) look: BTreeSet<String>,
-    pub(super) unsettled: bool,
+    pub(super) look: Look,
     pub(super) save: bool,
     pub(super) everybody: bool,
     pub(super) circumstances: Circumstances,
@@ -32,9 +40,7 @@ impl Round {
     pub(super) fn new(policy: Option<Policy>, circumstances: Circumstances) -> Self {
         Self {
             start: false,
-            rescan: false,
-            look: BTreeSet::new(),
-            unsettled: false,
+            look: Look::Nowhere,
             save: false,
             everybody: false,
             circumstances,
@@ -110,21 +116,19 @@ impl Hands {
             Some(keeper) => keeper,
             none => {
                 let keeper = Keeper::open(&self.directory, Some(&self.state), Arc::clone(&self.counts))?;
-                (round.rescan, round.start) = (true, true);
+                (round.look, round.start) = (Look::Everything, true);
                 none.insert(keeper)
             }
         };
-        let mut touched: BTreeSet<Arc<Key>> = BTreeSet::new();
-        if round.rescan {
-            touched = keeper.rescan()?;
-        }
+        let mut touched = match round.look {
+            Look::Nowhere => BTreeSet::new(),
+            Look::At(names) => keeper.look(&names)?,
+            Look::Unsettled => keeper.look(&keeper.unsettled())?,
+            Look::Everything => keeper.rescan()?,
+        };
         if round.start {
             touched.clear();
         }
-        if round.unsettled {
-            round.look.extend(keeper.unsettled());
-        }
-        touched.extend(keeper.look(&round.look)?);
         ended.totals = Some(keeper.index().totals());
         if round.save
             && let Err(why) = keeper.save()
