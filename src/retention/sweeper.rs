@@ -184,8 +184,9 @@ impl Sweeper {
     }
 
     /// Looks and acts once. Says whether there may be other owners than before.
-    async fn round(&mut self, hands: Hands, woken: Woken, first: bool) -> (Hands, bool) {
-        let orders = Arc::clone(&self.orders.borrow_and_update());
+    async fn round(&self, hands: Hands, woken: Woken, first: bool) -> (Hands, bool) {
+        // Not marked as seen: orders that came together with something else must wake it for themselves.
+        let orders = Arc::clone(&self.orders.borrow());
         let mut circumstances = Circumstances::at(Timestamp::now());
         circumstances.in_use = self.in_use.files();
         circumstances.returned = self.in_use.returned();

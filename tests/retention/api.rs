@@ -60,7 +60,7 @@ impl Api {
     }
 
     /// A resource appears or changes; watches are told.
-    pub fn apply(&self, name: &str, created: &str, generation: i64, spec: Value) {
+    pub fn apply(&self, name: &str, created: &str, generation: i64, spec: &Value) {
         let object = json!({
             "apiVersion": "criu.org/v1", "kind": "CheckpointRestoreOperator", "spec": spec,
             "metadata": {"namespace": "ops", "name": name, "uid": name, "creationTimestamp": created, "generation": generation},

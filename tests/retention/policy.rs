@@ -12,8 +12,8 @@ fn good(spec: &Value) -> Read {
     read(spec).unwrap_or_else(|refusals| panic!("{refusals:?}"))
 }
 
-fn count(count: u64) -> Option<Limits> {
-    Some(Limits { count: Some(count), ..Limits::default() })
+fn count(count: u64) -> Limits {
+    Limits { count: Some(count), ..Limits::default() }
 }
 
 const MIB: u64 = 1 << 20;
@@ -25,7 +25,7 @@ fn nothing_said_is_ten_twenty_thirty() {
         assert_eq!(policy, Policy::default());
         assert_eq!(
             (policy.global.container, policy.global.pod, policy.global.namespace),
-            (count(10), count(20), count(30))
+            (Some(count(10)), Some(count(20)), Some(count(30)))
         );
         assert!(policy.global.retain_orphan && !policy.immediately && notes.is_empty());
     }
@@ -36,7 +36,7 @@ fn the_older_form_limits_containers_alone() {
     let policy = good(&json!({"maxCheckpointsPerContainer": 3, "checkpointDirectory": "/srv/checkpoints/"})).policy;
     assert_eq!(policy.directory, "/srv/checkpoints");
     let unlimited = Some(Limits::default());
-    let global = Global { retain_orphan: true, container: count(3), pod: unlimited, namespace: unlimited };
+    let global = Global { retain_orphan: true, container: Some(count(3)), pod: unlimited, namespace: unlimited };
     assert_eq!(policy.global, global);
 }
 
@@ -44,7 +44,7 @@ fn the_older_form_limits_containers_alone() {
 fn the_newer_form_counts_where_both_are_there() {
     let Read { policy, notes } =
         good(&json!({"maxCheckpointsPerContainer": 3, "globalPolicy": {"maxCheckpointsPerContainer": 4}}));
-    assert_eq!((policy.global.container, policy.global.pod), (count(4), count(20)));
+    assert_eq!((policy.global.container, policy.global.pod), (Some(count(4)), Some(count(20))));
     assert!(notes[0].starts_with("spec.maxCheckpointsPerContainer: "), "{notes:?}");
 }
 
@@ -134,7 +134,7 @@ fn the_first_policy_that_is_for_an_archive_decides() {
         (Key::new("b", "p", "c"), Level::Container, count(10)),
     ] {
         let governing = policy.governing(&key);
-        assert_eq!(governing.limits(level), limit, "{key}");
+        assert_eq!(governing.limits(level), Some(limit), "{key}");
         let others = [Level::Container, Level::Pod, Level::Namespace].into_iter().filter(|other| *other != level);
         let is_global = key.namespace == "b";
         assert!(others.into_iter().all(|other| governing.limits(other).is_some() == is_global), "{key}");

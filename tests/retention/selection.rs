@@ -27,8 +27,8 @@ pub fn put(index: &mut Index, file: &str, [namespace, pod, container]: [&str; 3]
     index.put(file, Seen { stamp, beside: None, found: Found::Whole { key, checkpointed: Some(at) } });
 }
 
-pub fn policy(spec: Value) -> Policy {
-    spec::read(&spec).unwrap().policy
+pub fn policy(spec: &Value) -> Policy {
+    spec::read(spec).unwrap().policy
 }
 
 const NOW: i64 = 1_000_000;
@@ -71,7 +71,7 @@ fn a_pin_covers_the_sealed_archive_too() {
     let file = add(&mut index, C, 1, 10);
     index.forget(&file);
     put(&mut index, &format!("{file}.age"), C, 1, 10);
-    let policy = policy(json!({"maxAge": "1h"}));
+    let policy = policy(&json!({"maxAge": "1h"}));
     assert_eq!(gone(&index, &policy, &now()).len(), 1);
     index.pin(&file, true);
     assert_eq!(gone(&index, &policy, &now()), []);
@@ -80,7 +80,7 @@ fn a_pin_covers_the_sealed_archive_too() {
 #[test]
 fn what_somebody_works_with_stays_and_so_does_the_newest_that_was_just_handed_over() {
     let (index, files) = eleven();
-    let policy = policy(json!({"maxAge": "1h"}));
+    let policy = policy(&json!({"maxAge": "1h"}));
     let mut known = now();
     known.in_use.insert(files[3].clone());
     let second = |second| Timestamp::from_second(second).unwrap();
@@ -100,7 +100,7 @@ fn names_that_only_look_alike_are_others() {
         add(&mut index, ["a", "p", "b-c"], second, 10);
         add(&mut index, ["a-b", "p", "c"], second + 10, 10);
     }
-    let policy = policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 2, "maxCheckpointsPerNamespace": 2}}));
+    let policy = policy(&json!({"globalPolicy": {"maxCheckpointsPerContainer": 2, "maxCheckpointsPerNamespace": 2}}));
     assert_eq!(gone(&index, &policy, &now()), []);
 }
 
@@ -108,14 +108,14 @@ fn names_that_only_look_alike_are_others() {
 fn sums_are_of_what_the_numbers_leave() {
     let mut index = Index::default();
     let files: Vec<_> = (1..=4).map(|second| add(&mut index, C, second, 10)).collect();
-    let policy = policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 3, "maxTotalSizePerContainer": "30"}}));
+    let policy = policy(&json!({"globalPolicy": {"maxCheckpointsPerContainer": 3, "maxTotalSizePerContainer": "30"}}));
     // 30 is below a mebibyte and so means 30 of them.
     assert_eq!(gone(&index, &policy, &now()), [(files[0].clone(), "number")]);
     let mut index = Index::default();
     let mib = 1 << 20;
     let files: Vec<_> = (1..=5).map(|second| add(&mut index, C, second, 10 * mib)).collect();
     let policy =
-        self::policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 4, "maxTotalSizePerContainer": 25}}));
+        self::policy(&json!({"globalPolicy": {"maxCheckpointsPerContainer": 4, "maxTotalSizePerContainer": 25}}));
     let expected = [(files[0].clone(), "number"), (files[1].clone(), "sum"), (files[2].clone(), "sum")];
     assert_eq!(gone(&index, &policy, &now()), expected);
 }
@@ -127,7 +127,7 @@ fn a_pods_policy_does_not_count_what_is_under_its_containers() {
         add(&mut index, ["ns", "p", "own"], second, 10);
     }
     let other: Vec<_> = (11..=13).map(|second| add(&mut index, ["ns", "p", "other"], second, 10)).collect();
-    let policy = policy(json!({
+    let policy = policy(&json!({
         "containerPolicies": [{"namespace": "ns", "pod": "p", "container": "own", "maxCheckpoints": 3}],
         "podPolicies": [{"namespace": "ns", "pod": "p", "maxCheckpoints": 2}],
     }));
@@ -141,7 +141,7 @@ fn the_global_levels_come_one_after_the_other() {
     for (pod, container, first) in [("p", "a", 1), ("p", "b", 11), ("q", "a", 21)] {
         files.extend((first..first + 3).map(|second| add(&mut index, ["ns", pod, container], second, 10)));
     }
-    let policy = policy(json!({"globalPolicy": {
+    let policy = policy(&json!({"globalPolicy": {
         "maxCheckpointsPerContainer": 2, "maxCheckpointsPerPod": 3, "maxCheckpointsPerNamespace": 4,
     }}));
     // One of each container; then the oldest of p; then the oldest of all.
@@ -154,13 +154,13 @@ fn orphans_go_when_their_owner_is_gone_and_the_policy_says_so() {
     let (index, _) = eleven();
     let mut known = now();
     known.gone.insert(Owner::Pod("ns".to_owned(), "p".to_owned()));
-    let keep = policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 20}}));
+    let keep = policy(&json!({"globalPolicy": {"maxCheckpointsPerContainer": 20}}));
     assert_eq!(gone(&index, &keep, &known), []);
-    let drop = policy(json!({"globalPolicy": {"maxCheckpointsPerContainer": 20, "retainOrphan": false}}));
+    let drop = policy(&json!({"globalPolicy": {"maxCheckpointsPerContainer": 20, "retainOrphan": false}}));
     assert!(gone(&index, &drop, &known).iter().all(|(_, why)| *why == "orphan"));
     assert_eq!(gone(&index, &drop, &known).len(), 11);
     assert_eq!(gone(&index, &drop, &now()), []);
-    let namespaces = policy(json!({"namespacePolicies": [{"namespace": "ns", "retainOrphan": false}]}));
+    let namespaces = policy(&json!({"namespacePolicies": [{"namespace": "ns", "retainOrphan": false}]}));
     assert_eq!(gone(&index, &namespaces, &known), [], "its namespace is there");
     known.gone.insert(Owner::Namespace("ns".to_owned()));
     assert_eq!(gone(&index, &namespaces, &known).len(), 11);
@@ -169,7 +169,7 @@ fn orphans_go_when_their_owner_is_gone_and_the_policy_says_so() {
 #[test]
 fn the_oldest_make_room_on_the_disk_and_no_more_than_needed() {
     let (index, files) = eleven();
-    let policy = policy(json!({"minFreeSpace": "2Mi", "globalPolicy": {"maxCheckpointsPerContainer": 20}}));
+    let policy = policy(&json!({"minFreeSpace": "2Mi", "globalPolicy": {"maxCheckpointsPerContainer": 20}}));
     let mut known = now();
     known.room = Some(Room { free: (2 << 20) - 15, capacity: 1 << 30 });
     let expected: Vec<_> = files[..2].iter().map(|file| (file.clone(), "room")).collect();
@@ -190,7 +190,7 @@ fn what_was_left_unfinished_goes_after_a_day_and_not_before_and_is_nobodys() {
     assert_eq!(gone(&index, &Policy::default(), &now()).len(), 1);
     let unknown = Seen { stamp: at(1), beside: None, found: Found::Unknown("no spec.dump".to_owned()) };
     index.put("checkpoint-p_ns-c-2026-11-21T07:12:53Z.tar", unknown);
-    assert_eq!(gone(&index, &policy(json!({"maxAge": "1h", "maxTotalSizePerNode": "1Mi"})), &now()), []);
+    assert_eq!(gone(&index, &policy(&json!({"maxAge": "1h", "maxTotalSizePerNode": "1Mi"})), &now()), []);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_sealed_archive_and_its_plain_one_count_once() {
 fn an_archive_is_as_old_as_the_earlier_of_its_own_time_and_the_files() {
     let mut index = Index::default();
     let file = add(&mut index, C, NOW - 10, 10);
-    let policy = policy(json!({"maxAge": "1h"}));
+    let policy = policy(&json!({"maxAge": "1h"}));
     assert_eq!(gone(&index, &policy, &now()), []);
     let claims_the_future = Stamp { inode: 1, size: 1, modified: 0, changed: (NOW - 3601) * 1_000_000_000 };
     let found = Found::Whole { key: Arc::new(Key::new("ns", "p", "c")), checkpointed: Some(Timestamp::MAX) };

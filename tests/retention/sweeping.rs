@@ -91,7 +91,7 @@ async fn a_while() {
 async fn the_eleventh_archive_takes_the_place_of_the_oldest_and_everybody_is_told() {
     let mut node = Node::new().await;
     let files: Vec<_> = (1..=10).map(|second| put(node.path(), C, second)).collect();
-    node.api.apply("own", "2026-01-01T00:00:00Z", 3, node.policy(json!({"maxCheckpointsPerContainer": 10})));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 3, &node.policy(json!({"maxCheckpointsPerContainer": 10})));
     node.run().await;
     until("all are seen", || node.there() == 10).await;
     put(node.path(), C, 11);
@@ -114,13 +114,13 @@ async fn a_change_of_the_policy_is_applied_at_once_or_not_as_it_says() {
     for second in 1..=5 {
         put(node.path(), C, second);
     }
-    node.api.apply("own", "2026-01-01T00:00:00Z", 1, node.policy(json!({"maxCheckpointsPerContainer": 4})));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"maxCheckpointsPerContainer": 4})));
     node.run().await;
     until("all are seen", || node.there() == 5).await;
     a_while().await;
     assert_eq!(names(node.path()).len(), 5, "they lay there before");
     let now = json!({"maxCheckpointsPerContainer": 3, "applyPoliciesImmediately": true});
-    node.api.apply("own", "2026-01-01T00:00:00Z", 2, node.policy(now));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 2, &node.policy(now));
     node.until("it is applied", |names| names.len() == 3).await;
     node.stop().await;
 }
@@ -129,10 +129,10 @@ async fn a_change_of_the_policy_is_applied_at_once_or_not_as_it_says() {
 async fn what_cannot_be_is_refused_and_the_last_good_policy_stays_also_after_a_restart_without_the_api() {
     let mut node = Node::new().await;
     let good = json!({"maxCheckpointsPerContainer": 3, "applyPoliciesImmediately": true});
-    node.api.apply("own", "2026-01-01T00:00:00Z", 1, node.policy(good));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(good));
     node.run().await;
     until("the directory is seen", || node.state.path().join("policy.json").exists()).await;
-    node.api.apply("own", "2026-01-01T00:00:00Z", 2, json!({"maxAge": "soon", "maxCheckpointsPerContainer": 1}));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 2, &json!({"maxAge": "soon", "maxCheckpointsPerContainer": 1}));
     node.api
         .until("it is refused", |world| {
             world.statuses.iter().any(|(_, status)| status.to_string().contains("spec.maxAge"))
@@ -155,7 +155,7 @@ async fn an_orphan_goes_when_its_pod_is_gone_and_not_while_the_api_is_away() {
     let mut node = Node::new().await;
     put(node.path(), C, 1);
     node.api.world().there.insert(POD.to_owned());
-    node.api.apply("own", "2026-01-01T00:00:00Z", 1, node.policy(json!({"globalPolicy": {"retainOrphan": false}})));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"globalPolicy": {"retainOrphan": false}})));
     node.run().await;
     node.api.until("it is asked for the pod", |world| world.asked > 2).await;
     node.api.world().down = true;
@@ -174,7 +174,7 @@ async fn an_orphan_stays_where_the_policy_keeps_it_and_where_there_is_none() {
     put(node.path(), C, 1);
     node.run().await;
     a_while().await;
-    node.api.apply("own", "2026-01-01T00:00:00Z", 1, node.policy(json!({"globalPolicy": {"retainOrphan": true}})));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"globalPolicy": {"retainOrphan": true}})));
     a_while().await;
     assert_eq!((names(node.path()).len(), node.api.world().asked), (1, 0));
     node.stop().await;
@@ -184,8 +184,8 @@ async fn an_orphan_stays_where_the_policy_keeps_it_and_where_there_is_none() {
 async fn the_oldest_resource_counts_and_the_others_are_told() {
     let mut node = Node::new().await;
     let keep = |n: u64| json!({"maxCheckpointsPerContainer": n, "applyPoliciesImmediately": true});
-    node.api.apply("younger", "2026-01-02T00:00:00Z", 1, node.policy(keep(1)));
-    node.api.apply("older", "2026-01-01T00:00:00Z", 1, node.policy(keep(3)));
+    node.api.apply("younger", "2026-01-02T00:00:00Z", 1, &node.policy(keep(1)));
+    node.api.apply("older", "2026-01-01T00:00:00Z", 1, &node.policy(keep(3)));
     for second in 1..=4 {
         put(node.path(), C, second);
     }
@@ -211,7 +211,7 @@ async fn a_policy_for_a_directory_that_is_not_mounted_deletes_nothing_and_says_s
     }
     let spec =
         json!({"checkpointDirectory": "/elsewhere", "maxCheckpointsPerContainer": 1, "applyPoliciesImmediately": true});
-    node.api.apply("own", "2026-01-01T00:00:00Z", 1, spec);
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &spec);
     node.run().await;
     node.api
         .until("it says so", |world| {
@@ -228,12 +228,12 @@ async fn a_dry_run_deletes_nothing_and_a_pin_holds() {
     let files: Vec<_> = (1..=3).map(|second| put(node.path(), C, second)).collect();
     std::fs::write(node.path().join(format!("{}.keep", files[0])), "").unwrap();
     let spec = |dry| json!({"maxCheckpointsPerContainer": 2, "applyPoliciesImmediately": true, "dryRun": dry});
-    node.api.apply("own", "2026-01-01T00:00:00Z", 1, node.policy(spec(true)));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(spec(true)));
     node.run().await;
     until("all are seen", || node.there() == 3).await;
     a_while().await;
     assert_eq!(names(node.path()).len(), 4);
-    node.api.apply("own", "2026-01-01T00:00:00Z", 2, node.policy(spec(false)));
+    node.api.apply("own", "2026-01-01T00:00:00Z", 2, &node.policy(spec(false)));
     node.until("the pinned one stays", |names| {
         names.len() == 3 && names.contains(&files[0]) && !names.contains(&files[1])
     })

@@ -38,14 +38,7 @@ pub(super) struct Round {
 
 impl Round {
     pub(super) fn new(policy: Option<Policy>, circumstances: Circumstances) -> Self {
-        Self {
-            start: false,
-            look: Look::Nowhere,
-            save: false,
-            everybody: false,
-            circumstances,
-            policy,
-        }
+        Self { start: false, look: Look::Nowhere, save: false, everybody: false, circumstances, policy }
     }
 }
 
