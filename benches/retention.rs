@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pod_checkpointer::retention::counts::Counts;
 use pod_checkpointer::retention::keeper::Keeper;
-use pod_checkpointer::retention::policy::Policy;
 use pod_checkpointer::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::retention::spec;
 
 /// Archives; another number as first argument that is one.
 const MANY: usize = 100_000;
@@ -26,6 +26,8 @@ const WHOLE: usize = 200;
 /// Bytes of memory in each, sparse.
 const MEMORY: usize = 1 << 20;
 const CONTAINERS: usize = 10_000;
+/// Kept of each container: so many are there, until one more comes.
+const KEPT: usize = MANY / CONTAINERS;
 
 fn main() -> ExitCode {
     let many = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(MANY);
@@ -65,14 +67,16 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
         return Err("an archive was read again".into());
     }
     let known = Circumstances::at(Timestamp::now());
+    let spec = serde_json::json!({"maxCheckpointsPerContainer": KEPT});
+    let policy = spec::read(&spec).map_err(|refused| format!("{refused:?}"))?.policy;
     timed("all of it held to the policy", || {
-        select(keeper.index(), &Policy::default(), &known, Scope::All);
+        select(keeper.index(), &policy, &known, Scope::All);
         Ok(())
     })?;
     let name = sparse(&dir, many)?;
     timed("one event: a new archive, read and held to the policy", || {
         let touched = keeper.look(&[name.clone()].into())?;
-        select(keeper.index(), &Policy::default(), &known, Scope::Only(&touched));
+        select(keeper.index(), &policy, &known, Scope::Only(&touched));
         Ok(())
     })?;
     let whole = timed("for comparison: some archives read whole", || read_whole(&dir, many.min(WHOLE)))?;

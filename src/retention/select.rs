@@ -50,6 +50,8 @@ pub struct Circumstances {
     pub gone: BTreeSet<Owner>,
     /// Files that somebody works with.
     pub in_use: BTreeSet<String>,
+    /// Containers that are being checkpointed: somebody waits for the newest of theirs.
+    pub awaited: BTreeSet<Key>,
     /// Files that were handed to somebody, and when.
     pub returned: BTreeMap<String, Timestamp>,
 }
@@ -57,8 +59,8 @@ pub struct Circumstances {
 impl Circumstances {
     /// At that moment, nothing else known.
     pub fn at(now: Timestamp) -> Self {
-        let (gone, in_use, returned) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Self { now, room: None, gone, in_use, returned }
+        let (gone, in_use, awaited) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { now, room: None, gone, in_use, awaited, returned: BTreeMap::new() }
     }
 }
 
@@ -158,7 +160,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Whether it may be chosen still.
-    fn is_free(&self, place: &Place, container: &Container) -> bool {
+    fn is_free(&self, place: &Place, key: &Key, container: &Container) -> bool {
         let known = self.circumstances;
         let file = &*place.file;
         let is_newest = || container.archives.last_key_value().is_some_and(|(newest, _)| newest == place);
@@ -166,7 +168,9 @@ impl<'a> Selection<'a> {
             let until = |at: Timestamp| at.as_second().saturating_add_unsigned(RETURNED.as_secs());
             known.returned.get(file).is_some_and(|at| known.now.as_second() < until(*at))
         };
-        let is_kept = self.index.is_pinned(file) || known.in_use.contains(file) || (is_just_returned() && is_newest());
+        let is_kept = self.index.is_pinned(file)
+            || known.in_use.contains(file)
+            || ((known.awaited.contains(key) || is_just_returned()) && is_newest());
         !(self.chosen.contains_key(file) || is_kept)
     }
 
@@ -182,7 +186,7 @@ impl<'a> Selection<'a> {
     fn candidates(&self, members: &[(&'a Arc<Key>, &'a Container)]) -> Vec<(&'a Place, &'a Arc<Key>, u64)> {
         let mut candidates = Vec::new();
         for (key, container) in members {
-            let free = container.archives.iter().filter(|(place, _)| self.is_free(place, container));
+            let free = container.archives.iter().filter(|(place, _)| self.is_free(place, key, container));
             candidates.extend(free.map(|(place, size)| (place, *key, *size)));
         }
         candidates.sort_by_key(|(place, ..)| *place);
@@ -208,7 +212,7 @@ impl<'a> Selection<'a> {
         let Some(limit) = group.limits.size else { return };
         for (key, container) in self.members(group) {
             for (place, size) in container.archives.iter().filter(|(_, size)| **size > limit) {
-                if self.is_free(place, container) {
+                if self.is_free(place, key, container) {
                     self.choose(place, Some(key), *size, Why::Size { limit });
                 }
             }
@@ -231,7 +235,7 @@ impl<'a> Selection<'a> {
     fn choose_if_free(&mut self, place: &Place, key: &Arc<Key>, why: Why) {
         let Some(container) = self.index.container(key) else { return };
         if let Some(size) = container.archives.get(place)
-            && self.is_free(place, container)
+            && self.is_free(place, key, container)
         {
             self.choose(place, Some(key), *size, why);
         }

@@ -61,6 +61,8 @@ impl Default for Pace {
 pub trait InUse: Send + Sync {
     /// Names of files that somebody works with: never deleted.
     fn files(&self) -> BTreeSet<String>;
+    /// Containers that are being checkpointed: the newest archive of each is never deleted.
+    fn awaited(&self) -> BTreeSet<Key>;
     /// Names of files that were handed to a caller, and when.
     fn returned(&self) -> BTreeMap<String, Timestamp>;
 }
@@ -71,6 +73,10 @@ pub struct Nobody;
 
 impl InUse for Nobody {
     fn files(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    fn awaited(&self) -> BTreeSet<Key> {
         BTreeSet::new()
     }
 
@@ -189,6 +195,7 @@ impl Sweeper {
         let orders = Arc::clone(&self.orders.borrow());
         let mut circumstances = Circumstances::at(Timestamp::now());
         circumstances.in_use = self.in_use.files();
+        circumstances.awaited = self.in_use.awaited();
         circumstances.returned = self.in_use.returned();
         let mut round = Round::new(self.held(&orders), circumstances);
         // At the start and on new orders, what lies there is held to them only if they say so.

@@ -2,6 +2,7 @@
 
 mod api;
 mod archives;
+mod commands;
 mod hostile;
 mod keeping;
 mod manifests;

@@ -94,6 +94,17 @@ fn what_somebody_works_with_stays_and_so_does_the_newest_that_was_just_handed_ov
 }
 
 #[test]
+fn what_somebody_waits_for_stays_though_nobody_knows_its_name_yet() {
+    let mut index = Index::default();
+    let files: Vec<_> = (1..=2).map(|second| add(&mut index, C, second, 10 << 20)).collect();
+    let policy = policy(&json!({"globalPolicy": {"maxCheckpointSize": "5Mi"}}));
+    let mut known = now();
+    known.awaited.insert(Key::new("ns", "p", "c"));
+    assert_eq!(gone(&index, &policy, &known), [(files[0].clone(), "size")]);
+    assert_eq!(gone(&index, &policy, &now()).len(), 2);
+}
+
+#[test]
 fn names_that_only_look_alike_are_others() {
     let mut index = Index::default();
     for second in 1..=2 {
