@@ -213,13 +213,16 @@ fn called(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Our own files, without what a killed run left unfinished.
 fn own(path: &Path) -> Result<Beneath, FileError> {
-    let fail = |cause| FileError::new("make directory", PathBuf::from(path), cause);
-    std::fs::create_dir_all(path).map_err(fail)?;
-    let files = Beneath::new(path);
+    std::fs::create_dir_all(path).map_err(|cause| FileError::new("make directory", PathBuf::from(path), cause))?;
+    Ok(Beneath::new(path))
+}
+
+/// Makes the directory of our own files, without what a killed run left unfinished: before anybody writes there.
+pub(super) fn prepare(path: &Path) -> Result<(), FileError> {
+    let files = own(path)?;
     for name in files.list("")?.iter().filter(|name| name.starts_with(atomic::TEMPORARY_PREFIX)) {
         files.remove_file(name)?;
     }
-    Ok(files)
+    Ok(())
 }

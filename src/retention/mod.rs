@@ -63,8 +63,9 @@ pub async fn start(
     stop: impl Future<Output = ()>,
 ) {
     let Options { directory, state, node, source, pace } = options;
-    if let Err(why) = tokio::fs::create_dir_all(&state).await {
-        tracing::warn!(dir = %state.display(), %why, "retention remembers nothing between runs");
+    let own = state.clone();
+    if let Ok(Err(why)) = tokio::task::spawn_blocking(move || keeper::prepare(&own)).await {
+        tracing::warn!(%why, "retention remembers nothing between runs");
     }
     let first = if source == Source::Resources { follow::at_first(&state) } else { orders::Orders::default() };
     let (orders, ordered) = watch::channel(Arc::new(first));

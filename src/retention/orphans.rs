@@ -28,6 +28,9 @@ pub struct Suspects {
 
 /// The owners whose absence matters.
 pub fn owners(index: &Index, policy: &Policy) -> BTreeSet<Owner> {
+    if policy.keeps_orphans() {
+        return BTreeSet::new();
+    }
     index.containers().filter_map(|(key, _)| policy.owner(key)).collect()
 }
 

@@ -193,6 +193,12 @@ impl Policy {
         }
     }
 
+    /// Whether no archive can be an orphan that goes.
+    pub fn keeps_orphans(&self) -> bool {
+        let rules = self.containers.values().chain(self.pods.values()).chain(self.namespaces.values());
+        self.global.retain_orphan && rules.into_iter().all(|rule| rule.retain_orphan)
+    }
+
     /// What must be gone for a container's archives to be orphans; `None`: orphans stay.
     pub fn owner(&self, key: &Key) -> Option<Owner> {
         let pod = || Owner::Pod(key.namespace.clone(), key.pod.clone());

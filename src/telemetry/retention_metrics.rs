@@ -25,20 +25,16 @@ pub fn register(registry: &mut Registry, counted: &Counted) {
         deleted.get_or_create(&Reason { reason }).inc_by(*count);
     }
     registry.register("archives_deleted", "Archives that retention deleted, by the rule that demanded it", deleted);
-    let counter = |count: u64| {
-        let counter: Counter = Counter::default();
-        counter.inc_by(count);
-        counter
+    let total = |count: u64| {
+        let total: Counter = Counter::default();
+        total.inc_by(count);
+        total
     };
-    registry.register(
-        "archives_deleted_bytes",
-        "Bytes of the archives that were deleted",
-        counter(counted.freed_bytes),
-    );
+    registry.register("archives_deleted_bytes", "Bytes of the archives that were deleted", total(counted.freed_bytes));
     let help = "Deletions that failed; each is tried again";
-    registry.register("archives_deletions_failed", help, counter(counted.failed));
+    registry.register("archives_deletions_failed", help, total(counted.failed));
     let help = "Archives that were opened to learn whose they are: each once, unless it changes";
-    registry.register("archives_read", help, counter(counted.read));
+    registry.register("archives_read", help, total(counted.read));
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let totals = counted.totals;
     let archives: Family<State, Gauge> = Family::default();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pod_checkpointer::disk::directory::Directory;
 use pod_checkpointer::retention::counts::Counts;
 use pod_checkpointer::retention::sweeper::{Nobody, Pace};
 use pod_checkpointer::retention::{Options, Source, start};
@@ -238,6 +239,42 @@ async fn a_dry_run_deletes_nothing_and_a_pin_holds() {
         names.len() == 3 && names.contains(&files[0]) && !names.contains(&files[1])
     })
     .await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn while_another_process_keeps_the_directory_nothing_is_deleted_and_nothing_forgotten() {
+    let mut node = Node::new().await;
+    for second in 1..=3 {
+        put(node.path(), C, second);
+    }
+    let claim = Directory::open(node.path()).unwrap().claim().unwrap().unwrap();
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"maxCheckpointsPerContainer": 3})));
+    node.run().await;
+    until("all are seen", || node.there() == 3).await;
+    put(node.path(), C, 4);
+    node.api
+        .until("it says so", |world| {
+            world.statuses.iter().any(|(_, status)| status.to_string().contains("AnotherDeletes"))
+        })
+        .await;
+    assert_eq!(names(node.path()).len(), 4);
+    drop(claim);
+    node.until("it takes over", |names| names.len() == 3).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_oldest_go_when_the_disk_is_to_have_more_room_than_it_has() {
+    let mut node = Node::new().await;
+    for second in 1..=3 {
+        put(node.path(), C, second);
+    }
+    std::fs::write(node.path().join(format!("{}.keep", put(node.path(), C, 4))), "").unwrap();
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"minFreeSpace": "8E"})));
+    node.run().await;
+    node.until("all that may go go", |names| names.len() == 2).await;
+    assert!(node.counts.now().deleted.contains(&("room", 3)));
     node.stop().await;
 }
 

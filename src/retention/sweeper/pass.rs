@@ -11,7 +11,7 @@ use crate::disk::files::FileError;
 use crate::retention::counts::Counts;
 use crate::retention::index::{Index, Totals};
 use crate::retention::keeper::{Keeper, Outcome};
-use crate::retention::policy::Policy;
+use crate::retention::policy::{Key, Policy};
 use crate::retention::select::{Circumstances, Deletion, select};
 use crate::retention::status::Done;
 
@@ -59,11 +59,19 @@ pub(super) struct Hands {
     keeper: Option<Keeper>,
     /// What a dry run has said already.
     said: BTreeSet<Arc<str>>,
+    /// Whose archives could not be held to the policy: they are looked at again with those that are being written.
+    owed: BTreeSet<Arc<Key>>,
+    /// Files that could not be deleted, until then, and why the last of them.
+    refused: BTreeSet<Arc<str>>,
+    failing: Option<String>,
+    /// Another process had the right to delete when there last was something to.
+    waiting: bool,
 }
 
 impl Hands {
     pub(super) fn new(directory: PathBuf, state: PathBuf, counts: Arc<Counts>) -> Self {
-        Self { directory, state, counts, keeper: None, said: BTreeSet::new() }
+        let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { directory, state, counts, keeper: None, said, owed, refused, failing: None, waiting: false }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -113,6 +121,7 @@ impl Hands {
                 none.insert(keeper)
             }
         };
+        let again = matches!(round.look, Look::Unsettled | Look::Everything);
         let mut touched = match round.look {
             Look::Nowhere => BTreeSet::new(),
             Look::At(names) => keeper.look(&names)?,
@@ -122,6 +131,10 @@ impl Hands {
         if round.start {
             touched.clear();
         }
+        if again {
+            touched.append(&mut self.owed);
+            self.refused.clear();
+        }
         ended.totals = Some(keeper.index().totals());
         if round.save
             && let Err(why) = keeper.save()
@@ -130,7 +143,7 @@ impl Hands {
         }
         let Some(policy) = round.policy else { return Ok(()) };
         round.circumstances.room = keeper.room().ok();
-        let deletions = select(keeper.index(), &policy, &round.circumstances, scope(round.everybody, &touched));
+        let mut deletions = select(keeper.index(), &policy, &round.circumstances, scope(round.everybody, &touched));
         if policy.dry_run {
             for deletion in deletions.iter().filter(|deletion| self.said.insert(Arc::clone(&deletion.file))) {
                 say(deletion, "would delete an archive (dry run)");
@@ -138,37 +151,58 @@ impl Hands {
             return Ok(());
         }
         self.said.clear();
-        if !deletions.is_empty() && !keeper.may_delete()? {
+        if !deletions.is_empty() {
+            self.waiting = !keeper.may_delete()?;
+        } else if again {
+            self.waiting = false;
+        }
+        if self.waiting {
             ended.idle = Some(("AnotherDeletes", "another process keeps this directory".to_owned()));
+            self.owed.extend(touched);
             return Ok(());
         }
-        delete(keeper, &deletions, ended);
+        deletions.retain(|deletion| !self.refused.contains(&deletion.file));
+        for deletion in deletions {
+            self.delete(&deletion, ended);
+        }
+        if again && self.refused.is_empty() {
+            self.failing = None;
+        }
+        ended.failing.clone_from(&self.failing);
+        self.settle(ended);
         Ok(())
     }
-}
 
-fn delete(keeper: &mut Keeper, deletions: &[Deletion], ended: &mut Ended) {
-    for deletion in deletions {
+    fn delete(&mut self, deletion: &Deletion, ended: &mut Ended) {
+        let Some(keeper) = &mut self.keeper else { return };
         match keeper.delete(deletion) {
             Ok(Outcome::Removed) => {
                 say(deletion, "deleted an archive");
                 ended.done.push(done(deletion));
+                return;
             }
             Ok(Outcome::Left) => tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays"),
             Err(why) => {
-                tracing::warn!(%why, "cannot delete an archive");
+                let why = why.to_string();
+                if self.failing.as_ref() != Some(&why) {
+                    tracing::warn!(%why, "cannot delete an archive; it is tried again");
+                }
                 keeper.failed();
-                ended.failing = Some(why.to_string());
+                self.refused.insert(Arc::clone(&deletion.file));
+                self.failing = Some(why);
             }
         }
+        self.owed.extend(deletion.key.clone());
     }
-    if ended.done.is_empty() {
-        return;
+
+    /// What was removed stays removed.
+    fn settle(&mut self, ended: &mut Ended) {
+        let Some(keeper) = self.keeper.as_mut().filter(|_| !ended.done.is_empty()) else { return };
+        if let Err(why) = keeper.settle() {
+            ended.failing = Some(why.to_string());
+        }
+        ended.totals = Some(keeper.index().totals());
     }
-    if let Err(why) = keeper.settle() {
-        ended.failing = Some(why.to_string());
-    }
-    ended.totals = Some(keeper.index().totals());
 }
 
 fn say(deletion: &Deletion, what: &'static str) {
