@@ -145,10 +145,12 @@ async fn what_cannot_be_is_refused_and_the_last_good_policy_stays_also_after_a_r
     node.until("the earlier one holds", |names| names.len() == 3).await;
     node.stop().await;
     node.api.world().down = true;
+    std::fs::write(node.state.path().join(".pod-checkpointer-0123456789abcdef"), "of a killed run").unwrap();
     put(node.path(), C, 5);
     node.run().await;
     node.until("it holds after a restart", |names| names.len() == 3).await;
     node.stop().await;
+    assert_eq!(names(node.state.path()), ["index", "policy.json"]);
 }
 
 #[tokio::test]
