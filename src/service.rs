@@ -22,9 +22,13 @@ use crate::http::forward::{Forwarder, ForwarderSettings};
 use crate::http::identity::{Authenticator, IdentitySettings};
 use crate::http::listener::{ListenerLimits, serve_https, serve_plain};
 use crate::http::{apiservice, vitals};
+use crate::retention;
+use crate::retention::sweeper::Pace;
 
+mod in_use;
 mod parts;
 
+use in_use::Jobs;
 use parts::workshop;
 pub use parts::{client_config, kubelet, publisher};
 
@@ -80,6 +84,8 @@ struct Service {
     workshop: Arc<Workshop>,
     router: axum::Router,
     leaving: watch::Sender<bool>,
+    api: ApiClient,
+    retained: Arc<retention::counts::Counts>,
 }
 
 impl Service {
@@ -110,11 +116,13 @@ impl Service {
         let counts = Arc::new(Counts::default());
         let workshop = workshop(config, &api, &counts)?;
         let (leaving, left) = watch::channel(false);
+        let retained = Arc::new(retention::counts::Counts::default());
         let vitals = vitals::Sources {
             authority: Arc::clone(&authority),
             authenticator: Arc::clone(&authenticator),
             workshop: Arc::clone(&workshop),
             counts,
+            retained: Arc::clone(&retained),
             api: api.clone(),
         };
         let checkpoints = Checkpoints {
@@ -122,14 +130,14 @@ impl Service {
             directory: config.checkpoints.clone(),
             authenticator: Arc::clone(&authenticator),
             reviews,
-            api,
+            api: api.clone(),
             workshop: Arc::clone(&workshop),
             forwarder,
             leaving: left,
         };
         let router =
             checkpoints::router(Arc::new(checkpoints)).merge(apiservice::router()).merge(vitals::router(vitals));
-        Ok(Self { authority, authenticator, workshop, router, leaving })
+        Ok(Self { authority, authenticator, workshop, router, leaving, api, retained })
     }
 
     /// Until `stop`; then no new connections, and what runs has its grace.
@@ -140,13 +148,14 @@ impl Service {
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let (stopping, stopped) = watch::channel(false);
-        let ends = {
-            let mut stopped = stopped;
+        let ended = || {
+            let mut stopped = stopped.clone();
             async move {
                 // An error is a sender that is gone: the end as well.
                 let _ = stopped.wait_for(|stopped| *stopped).await;
             }
         };
+        let ends = ended();
         let limits = ListenerLimits { drain: limits::GRACE, ..ListenerLimits::default() };
         let router = self.router.clone();
         let listening = async {
@@ -165,7 +174,7 @@ impl Service {
             self.leaving.send_replace(true);
         };
         let serving = async {
-            tokio::join!(listening, working);
+            tokio::join!(listening, working, self.retain(config, ended()));
         };
         tokio::select! {
             () = serving => {}
@@ -173,5 +182,18 @@ impl Service {
             never = self.authenticator.keep() => match never {},
             never = self.workshop.forget() => match never {},
         }
+    }
+
+    /// Holds the directory of archives to the policy, if there is one.
+    async fn retain(&self, config: &ServeConfig, stop: impl Future<Output = ()>) {
+        let options = retention::Options {
+            directory: config.checkpoints.clone(),
+            state: config.storage.join("retention"),
+            node: config.node.clone(),
+            source: config.retention.clone(),
+            pace: Pace::default(),
+        };
+        let jobs = Arc::new(Jobs(self.workshop.desk().clone()));
+        retention::start(options, Some(self.api.clone()), jobs, Arc::clone(&self.retained), stop).await;
     }
 }

@@ -78,7 +78,7 @@ fn time(stem: &str) -> Option<(&str, Timestamp)> {
 }
 
 /// A DNS label, as namespaces and containers are named (RFC 1123).
-pub(super) fn is_label(name: &str) -> bool {
+pub(crate) fn is_label(name: &str) -> bool {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     !name.is_empty()
         && name.len() <= LONGEST_LABEL
@@ -88,7 +88,7 @@ pub(super) fn is_label(name: &str) -> bool {
 }
 
 /// A DNS subdomain, as pods are named.
-pub(super) fn is_subdomain(name: &str) -> bool {
+pub(crate) fn is_subdomain(name: &str) -> bool {
     const LONGEST: usize = 253;
     let part = |part: &str| {
         let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';

@@ -8,6 +8,8 @@ use clap::Subcommand;
 
 mod inspect;
 mod ls;
+mod pin;
+mod prune;
 mod push;
 mod seal;
 mod unseal;
@@ -30,6 +32,15 @@ pub enum ArchiveCommand {
     /// Open a sealed archive with the certificate's private key
     #[command(after_long_help = unseal::EXAMPLES)]
     Unseal(unseal::UnsealArgs),
+    /// Keep archives whatever the retention policy says
+    #[command(after_long_help = pin::PIN_EXAMPLES)]
+    Pin(pin::PinArgs),
+    /// Let the retention policy hold for archives again
+    #[command(after_long_help = pin::UNPIN_EXAMPLES)]
+    Unpin(pin::PinArgs),
+    /// Hold a directory to a retention policy, or show what that would delete and why
+    #[command(after_long_help = prune::EXAMPLES)]
+    Prune(prune::PruneArgs),
 }
 
 /// Does it, and says what the exit code is.
@@ -40,6 +51,9 @@ pub(super) fn run(command: &ArchiveCommand) -> u8 {
         ArchiveCommand::Push(args) => push::run(args),
         ArchiveCommand::Seal(args) => seal::run(args),
         ArchiveCommand::Unseal(args) => unseal::run(args),
+        ArchiveCommand::Pin(args) => pin::pin(args),
+        ArchiveCommand::Unpin(args) => pin::unpin(args),
+        ArchiveCommand::Prune(args) => prune::run(args),
     }
 }
 

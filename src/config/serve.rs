@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::validate::{Checker, given};
 use super::{ApiConfig, ConfigError, LogFormat, Logs, Problem};
 use crate::container::limits;
+use crate::retention::Source;
 
 mod args;
 mod variables;
@@ -46,6 +47,8 @@ pub struct ServeConfig {
     pub kubelet: KubeletArgs,
     /// The registry.
     pub registry: RegistryArgs,
+    /// Where the policy of retention is from.
+    pub retention: Source,
     /// How the API server is reached.
     pub api: ApiConfig,
     /// Directory with the credentials of our ServiceAccount.
@@ -113,6 +116,9 @@ impl ServeConfig {
                 check.readable_file(flag, file, "give a file of PEM certificates");
             }
         }
+        if let Some(file) = &args.retention_policy {
+            check.readable_file("--retention-policy", file, "give a CheckpointRestoreOperator in YAML");
+        }
         let config = Self {
             image_prefix: check.image_prefix(given(args.image_prefix)),
             namespace: check.required_name("--namespace", "CHECKPOINTER_NAMESPACE", NAMESPACE, given(args.namespace)),
@@ -140,6 +146,7 @@ impl ServeConfig {
                 pull_secret: check.pull_secret(args.pull_secret),
                 limit: check.push_timeout(given(args.push_timeout)),
             },
+            retention: args.retention_policy.map_or(Source::Resources, Source::File),
             api: check.api(args.api),
             service_account: args.service_account_dir,
             peer_token: args.peer_token,

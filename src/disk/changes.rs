@@ -11,8 +11,8 @@ use tokio::sync::watch;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch {} for changes: {source}; is it there, and are there inotify watches left (fs.inotify.max_user_watches)?", .path.display())]
 pub struct ChangesError {
-    path: PathBuf,
-    source: notify::Error,
+    pub(super) path: PathBuf,
+    pub(super) source: notify::Error,
 }
 
 /// A running watch over directories; ends when dropped.

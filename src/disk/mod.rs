@@ -2,7 +2,9 @@
 
 pub mod atomic;
 pub mod beneath;
+pub mod changed_names;
 pub mod changes;
+pub mod directory;
 pub mod files;
 pub mod lock;
 pub mod settled;

@@ -13,6 +13,7 @@ use super::identity::Authenticator;
 use crate::cluster::client::ApiClient;
 use crate::container::counts::Counts;
 use crate::container::workshop::Workshop;
+use crate::retention;
 use crate::telemetry::metrics::CONTENT_TYPE;
 use crate::telemetry::serve_metrics::{self, Standing};
 
@@ -27,6 +28,8 @@ pub struct Sources {
     pub workshop: Arc<Workshop>,
     /// Counted it.
     pub counts: Arc<Counts>,
+    /// What became of archives.
+    pub retained: Arc<retention::counts::Counts>,
     /// Whose requests are counted.
     pub api: ApiClient,
 }
@@ -58,5 +61,5 @@ async fn metrics(State(sources): State<Sources>) -> Response {
         running: desk.running(),
         api_requests: sources.api.requests().by_kind(),
     };
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], serve_metrics::encode(&standing)).into_response()
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], serve_metrics::encode(&standing, &sources.retained.now())).into_response()
 }

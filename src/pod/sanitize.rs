@@ -7,7 +7,6 @@ pub(crate) mod field;
 mod kubelet_rule;
 mod mounts;
 mod ports;
-pub(crate) mod quantity;
 pub(crate) mod schema;
 mod spec;
 

@@ -2,4 +2,5 @@
 
 pub mod logs;
 pub mod metrics;
+pub mod retention_metrics;
 pub mod serve_metrics;

@@ -8,7 +8,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::retention_metrics;
 use crate::container::counts::Counted;
+use crate::retention;
 
 /// How things stand when somebody asks.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +36,7 @@ struct Kind {
 }
 
 /// In the OpenMetrics text format.
-pub fn encode(standing: &Standing) -> String {
+pub fn encode(standing: &Standing, retained: &retention::counts::Counted) -> String {
     let mut registry = Registry::with_prefix("container_checkpoints");
     let Counted { accepted, declined, done, failed, pushed_bytes } = standing.counted;
     let jobs: Family<Outcome, Counter> = Family::default();
@@ -57,6 +59,7 @@ pub fn encode(standing: &Standing) -> String {
         requests.get_or_create(&Kind { kind }).inc_by(count);
     }
     registry.register("api_requests", "Requests sent to the API server", requests);
+    retention_metrics::register(&mut registry, retained);
     registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
     let mut text = String::new();
     // Writing into a String cannot fail.
@@ -72,7 +75,10 @@ mod tests {
     fn what_was_done_can_be_read_by_prometheus() {
         let counted = Counted { accepted: 3, done: 2, failed: 1, pushed_bytes: 7, ..Counted::default() };
         let api_requests = [("get", 1), ("list", 0), ("watch", 0), ("write", 2)];
-        let text = encode(&Standing { counted, busy: 4, running: 1, api_requests });
+        let text = encode(
+            &Standing { counted, busy: 4, running: 1, api_requests },
+            &retention::counts::Counts::default().now(),
+        );
         for line in [
             "container_checkpoints_jobs_total{outcome=\"done\"} 2",
             "container_checkpoints_jobs_total{outcome=\"declined\"} 0",

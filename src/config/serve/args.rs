@@ -120,6 +120,10 @@ pub struct ServeArgs {
     #[arg(long, env = "KANIKO_TIMEOUT", value_name = "SECONDS", help_heading = "The registry")]
     pub(super) push_timeout: Option<String>,
 
+    /// File with the policy of retention, instead of the cluster's CheckpointRestoreOperator
+    #[arg(long, value_name = "FILE", help_heading = "Retention")]
+    pub(super) retention_policy: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) api: ApiArgs,
     /// Directory with the token and the CA of our ServiceAccount, for the API server and the kubelet

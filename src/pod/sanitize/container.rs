@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::quantity::Quantity;
 use super::{Findings, Pod, environment, ports};
 use crate::node::ImagePresence;
+use crate::quantity::Quantity;
 
 /// What kind of container it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

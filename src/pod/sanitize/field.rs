@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::KUBELET_ANNOTATIONS;
-use super::quantity::Quantity;
 use crate::pod::parent::Parent;
 use crate::pod::wanted::references::service_account;
+use crate::quantity::Quantity;
 
 /// What becomes of a reference to a field.
 #[derive(Debug, Clone, PartialEq, Eq)]

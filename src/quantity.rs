@@ -1,5 +1,5 @@
-//! Quantities (`100m`, `1.5Gi`, `2e3`) as far as `resourceFieldRef` needs them. Source: the quantity format of the
-//! Kubernetes API.
+//! Quantities (`100m`, `1.5Gi`, `2e3`), as resources of pods and sizes in policies are written. Source: the quantity format
+//! of the Kubernetes API.
 
 use serde_json::Value;
 

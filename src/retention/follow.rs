@@ -1,0 +1,190 @@
+//! Where the policy comes from: the resources, listed and then watched, or a file, read again and again. The last good one
+//! outlives restarts and outages. What it means is `orders`'.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::io::{AsyncBufReadExt, AsyncReadExt};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::orders::{self, Kept, Orders};
+use super::resource::{GROUP, PLURAL, VERSION};
+use crate::cluster::client::{ApiClient, Call, Verb};
+use crate::cluster::error::ApiError;
+use crate::disk::atomic;
+use crate::disk::beneath::Beneath;
+use crate::disk::files::{FileError, Files};
+
+/// The last good policy, among our own files.
+const KEPT: &str = "policy.json";
+/// No resource is longer: etcd takes 1.5 MiB.
+const LONGEST: u64 = 4 << 20;
+/// One answer of the API.
+const LIMIT: Duration = Duration::from_secs(10);
+/// A watch ends after this; then everything is listed anew.
+const WATCH: Duration = Duration::from_secs(600);
+/// Between two attempts.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Between two looks at a file.
+const FILE: Duration = Duration::from_secs(10);
+
+/// What is known before anybody was asked.
+pub fn at_first(state: &Path) -> Orders {
+    let text = Beneath::new(state).read(KEPT, LONGEST);
+    let kept: Option<Kept> = text.ok().and_then(|text| serde_json::from_slice(&text).ok());
+    kept.as_ref().map(orders::of_kept).unwrap_or_default()
+}
+
+/// Follows the resources until nobody listens any more. `state` is an existing directory of our own.
+pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<Arc<Orders>>) {
+    let mut wait = BACKOFF.0;
+    let mut told = String::new();
+    loop {
+        let ended = tokio::select! {
+            ended = list_and_watch(&client, &state, &orders) => ended,
+            () = orders.closed() => return,
+        };
+        match ended {
+            Ok(()) => {
+                wait = BACKOFF.0;
+                told.clear();
+            }
+            Err(why) => {
+                let why = why.to_string();
+                if told != why {
+                    tracing::warn!(%why, "cannot read {PLURAL}.{GROUP}, the last policy stays; is the CRD installed?");
+                    told = why;
+                }
+                wait = (wait * 2).min(BACKOFF.1);
+            }
+        }
+        sleep(wait.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+    }
+}
+
+async fn list_and_watch(client: &ApiClient, state: &Path, orders: &watch::Sender<Arc<Orders>>) -> Result<(), ApiError> {
+    let path = format!("/apis/{GROUP}/{VERSION}/{PLURAL}");
+    let (mut objects, version) = client.read(&Call::get(&path, Verb::List), LIMIT, list).await?;
+    publish(&objects, state, orders);
+    let seconds = WATCH.as_secs();
+    let call = format!("{path}?watch=1&resourceVersion={version}&timeoutSeconds={seconds}");
+    let mut lines = client.stream(&Call::get(call, Verb::Watch), LIMIT).await?;
+    loop {
+        let mut line = Vec::new();
+        let mut bounded = (&mut lines).take(LONGEST);
+        let read = timeout(WATCH + LIMIT, bounded.read_until(b'\n', &mut line)).await;
+        let ended = !matches!(read, Ok(Ok(1..)));
+        if ended || !heard(&line, &mut objects) {
+            return Ok(());
+        }
+        publish(&objects, state, orders);
+    }
+}
+
+/// All resources by UID, and where to watch on from.
+fn list(answer: &[u8]) -> Result<(BTreeMap<String, Value>, String), String> {
+    let answer: Value = serde_json::from_slice(answer).map_err(|why| why.to_string())?;
+    let version = answer["metadata"]["resourceVersion"].as_str().ok_or("a list without a version")?.to_owned();
+    if !version.bytes().all(|c| c.is_ascii_alphanumeric()) {
+        return Err("a list of an impossible version".to_owned());
+    }
+    let items = answer["items"].as_array().ok_or("a list without items")?;
+    Ok((items.iter().filter_map(by_uid).collect(), version))
+}
+
+fn by_uid(object: &Value) -> Option<(String, Value)> {
+    Some((object["metadata"]["uid"].as_str()?.to_owned(), object.clone()))
+}
+
+/// Takes up a line of the watch; false: it is no event that can be relied on, so everything is to be listed anew.
+fn heard(line: &[u8], objects: &mut BTreeMap<String, Value>) -> bool {
+    let Ok(event) = serde_json::from_slice::<Value>(line) else { return false };
+    let Some((uid, object)) = by_uid(&event["object"]) else { return false };
+    match event["type"].as_str() {
+        Some("ADDED" | "MODIFIED") => drop(objects.insert(uid, object)),
+        Some("DELETED") => drop(objects.remove(&uid)),
+        _ => return false,
+    }
+    true
+}
+
+fn publish(objects: &BTreeMap<String, Value>, state: &Path, orders: &watch::Sender<Arc<Orders>>) {
+    let objects: Vec<Value> = objects.values().cloned().collect();
+    let before = Arc::clone(&orders.borrow());
+    let (now, kept) = orders::of_resources(&objects, &before);
+    if now == *before && (kept.is_none() || before.policy.is_some()) {
+        return;
+    }
+    let refused = !now.refused.is_empty();
+    if !refused && let Err(why) = keep(state, kept.as_ref()) {
+        tracing::warn!(%why, "the policy will not be known after a restart without the API");
+    }
+    tell(&now);
+    orders.send_replace(Arc::new(now));
+}
+
+fn keep(state: &Path, kept: Option<&Kept>) -> Result<(), FileError> {
+    let files = Beneath::new(state);
+    match kept {
+        Some(kept) => {
+            // Of strings, numbers and JSON itself: it has a form.
+            let text = serde_json::to_vec(kept).unwrap_or_default();
+            atomic::write(&files, KEPT, &text, 0o600).map(drop)
+        }
+        None if files.stat(KEPT)?.is_some() => files.remove_file(KEPT).and_then(|()| files.sync_dir("")),
+        None => Ok(()),
+    }
+}
+
+/// Follows a file until nobody listens any more; it is a resource, or its `spec`, in YAML.
+pub async fn file(path: PathBuf, orders: watch::Sender<Arc<Orders>>) {
+    let mut last: Option<Result<Value, String>> = None;
+    loop {
+        let read = read(&path).await;
+        if last.as_ref() != Some(&read) {
+            let before = Arc::clone(&orders.borrow());
+            let now = match &read {
+                Ok(document) => orders::of_document(document, &before),
+                Err(why) => Orders { policy: before.policy.clone(), refused: vec![why.clone()], ..Orders::default() },
+            };
+            tell(&now);
+            orders.send_replace(Arc::new(now));
+            last = Some(read);
+        }
+        tokio::select! {
+            () = sleep(FILE) => {}
+            () = orders.closed() => return,
+        }
+    }
+}
+
+async fn read(path: &Path) -> Result<Value, String> {
+    let text = tokio::fs::read_to_string(path).await.map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+    document(&text).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+/// The one document of a policy file.
+///
+/// # Errors
+/// It is no YAML.
+pub fn document(text: &str) -> Result<Value, String> {
+    serde_yaml::from_str(text).map_err(|why| format!("it is no YAML: {why}"))
+}
+
+fn tell(orders: &Orders) {
+    for why in &orders.refused {
+        tracing::error!(%why, "the retention policy has a value that cannot be; the last good one stays");
+    }
+    for note in &orders.notes {
+        tracing::warn!(%note, "about the retention policy");
+    }
+    if let (Some(policy), true) = (&orders.policy, orders.refused.is_empty()) {
+        tracing::info!(directory = %policy.directory, dry_run = policy.dry_run, immediately = policy.immediately, "a retention policy holds");
+    } else if orders.policy.is_none() {
+        tracing::info!("no retention policy: nothing is deleted");
+    }
+}

@@ -1,0 +1,154 @@
+//! What a node says of itself on the resources, and in Events. Pure; sending it is `tell`'s.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::index::Totals;
+use super::orders::{Orders, Origin};
+use super::resource::{GROUP, KIND, VERSION};
+
+/// A deletion that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The file.
+    pub file: String,
+    /// `namespace/pod/container`, or nothing.
+    pub of: String,
+    /// Bytes.
+    pub size: u64,
+    /// The reason.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How the sweeper stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// What lies there.
+    pub totals: Totals,
+    /// Files deleted since the start.
+    pub deleted: u64,
+    /// The last of them.
+    pub last: Option<Done>,
+    /// Why nothing is deleted here, whatever the policy says: a reason in one word and one in a sentence.
+    pub idle: Option<(&'static str, String)>,
+    /// Why a deletion failed, while it does.
+    pub failing: Option<String>,
+}
+
+/// The object to be applied to the status of the resource that counts: the part of this node.
+pub fn of_origin(origin: &Origin, orders: &Orders, told: &Told, node: &str, since: &mut Since) -> Value {
+    let Totals { archives, growing, broken, unknown, pinned, bytes } = told.totals;
+    let mut part = json!({
+        "node": node,
+        "archives": archives, "incomplete": growing + broken, "unknown": unknown, "pinned": pinned, "bytes": bytes,
+        "deleted": told.deleted,
+        "conditions": conditions(orders, told, since),
+    });
+    // What is refused was not taken over.
+    if orders.refused.is_empty() {
+        part["observedGeneration"] = json!(origin.generation);
+    }
+    if let Some(last) = &told.last {
+        part["lastDeletion"] = json!({"file": last.file, "reason": last.why, "time": second(last.at)});
+    }
+    object(origin, &part)
+}
+
+/// The same for a resource that does not count.
+pub fn of_other(other: &Origin, oldest: &Origin, node: &str, since: &mut Since) -> Value {
+    let message = format!("{}/{} is older, and one policy holds for a node", oldest.namespace, oldest.name);
+    let held = condition("Held", false, "AnotherIsOlder", &message, since, &other.uid);
+    object(other, &json!({"node": node, "observedGeneration": other.generation, "conditions": [held]}))
+}
+
+/// Since when each condition is as it is.
+#[derive(Debug, Default)]
+pub struct Since {
+    known: BTreeMap<String, (&'static str, String)>,
+    now: Timestamp,
+}
+
+impl Since {
+    /// What changes from here on changes now.
+    pub fn at(&mut self, now: Timestamp) -> &mut Self {
+        self.now = now;
+        self
+    }
+}
+
+fn conditions(orders: &Orders, told: &Told, since: &mut Since) -> Vec<Value> {
+    let mut conditions = Vec::new();
+    let mut say = |kind: &str, status: bool, reason: &str, message: &str| {
+        conditions.push(condition(kind, status, reason, message, since, "origin"));
+    };
+    match orders.refused.as_slice() {
+        [] => say("Valid", true, "Read", &orders.notes.join("; ")),
+        refused => say("Valid", false, "Refused", &format!("{}; the last good policy stays", refused.join("; "))),
+    }
+    match (&told.idle, &told.failing) {
+        (Some((reason, message)), _) => say("Held", false, reason, message),
+        (None, Some(why)) => say("Held", false, "DeletionFailed", why),
+        (None, None) if orders.policy.as_ref().is_some_and(|policy| policy.dry_run) => {
+            say("Held", false, "DryRun", "nothing is deleted; the log says what would be");
+        }
+        (None, None) => say("Held", true, "Sweeping", ""),
+    }
+    conditions
+}
+
+fn condition(kind: &str, status: bool, reason: &str, message: &str, since: &mut Since, whose: &str) -> Value {
+    let status = if status { "True" } else { "False" };
+    let slot = since.known.entry(format!("{whose} {kind}")).or_default();
+    if slot.0 != status {
+        *slot = (status, second(since.now));
+    }
+    // Messages of conditions may have 32768 characters.
+    let message: String = message.chars().take(4096).collect();
+    json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": slot.1})
+}
+
+fn object(origin: &Origin, part: &Value) -> Value {
+    json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": KIND,
+        "metadata": {"namespace": origin.namespace, "name": origin.name},
+        "status": {"nodes": [part]},
+    })
+}
+
+/// An Event about deletions of one reason and one container.
+pub fn event(origin: Option<&Origin>, node: &str, done: &[&Done], component: &str) -> Option<Value> {
+    let (first, last) = (done.first()?, done.last()?);
+    let (namespace, about) = match origin {
+        Some(origin) => (
+            origin.namespace.as_str(),
+            json!({
+                "apiVersion": format!("{GROUP}/{VERSION}"), "kind": KIND,
+                "namespace": origin.namespace, "name": origin.name, "uid": origin.uid,
+            }),
+        ),
+        // Of objects without a namespace, Events are in this one.
+        None => ("default", json!({"apiVersion": "v1", "kind": "Node", "name": node, "uid": node})),
+    };
+    let bytes: u64 = done.iter().map(|done| done.size).sum();
+    let whose = if first.of.is_empty() { String::new() } else { format!(" of {}", first.of) };
+    let what = if done.len() == 1 { first.file.clone() } else { format!("{} archives", done.len()) };
+    let message = format!("{node}: deleted {what}{whose} ({bytes} bytes): {}", first.why);
+    Some(json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"generateName": "checkpoint-retention-", "namespace": namespace},
+        "involvedObject": about,
+        "reason": "CheckpointDeleted", "type": "Normal",
+        "message": message.chars().take(1000).collect::<String>(),
+        "source": {"component": component, "host": node},
+        "firstTimestamp": second(first.at), "lastTimestamp": second(last.at), "count": done.len(),
+    }))
+}
+
+fn second(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}

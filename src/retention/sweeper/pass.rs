@@ -1,0 +1,221 @@
+//! One round of the sweeper, on a thread that may block: look, select, delete, each deletion with its line in the log.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::scope;
+use crate::disk::files::FileError;
+use crate::retention::counts::Counts;
+use crate::retention::index::{Index, Totals};
+use crate::retention::keeper::{Keeper, Outcome};
+use crate::retention::policy::{Key, Policy};
+use crate::retention::select::{Circumstances, Deletion, select};
+use crate::retention::status::Done;
+
+/// What is looked at.
+pub(super) enum Look {
+    Nowhere,
+    /// What belongs to these names.
+    At(BTreeSet<String>),
+    /// What was being written when it was looked at last.
+    Unsettled,
+    Everything,
+}
+
+/// What is to be done.
+pub(super) struct Round {
+    /// The first after the directory was opened: what lies there is nothing new.
+    pub(super) start: bool,
+    pub(super) look: Look,
+    pub(super) save: bool,
+    pub(super) everybody: bool,
+    pub(super) circumstances: Circumstances,
+    policy: Option<Policy>,
+}
+
+impl Round {
+    pub(super) fn new(policy: Option<Policy>, circumstances: Circumstances) -> Self {
+        Self { start: false, look: Look::Nowhere, save: false, everybody: false, circumstances, policy }
+    }
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) totals: Option<Totals>,
+    pub(super) done: Vec<Done>,
+    pub(super) idle: Option<(&'static str, String)>,
+    pub(super) failing: Option<String>,
+}
+
+/// The keeper, once the directory is there.
+pub(super) struct Hands {
+    directory: PathBuf,
+    state: PathBuf,
+    counts: Arc<Counts>,
+    keeper: Option<Keeper>,
+    /// What a dry run has said already.
+    said: BTreeSet<Arc<str>>,
+    /// Whose archives could not be held to the policy: they are looked at again with those that are being written.
+    owed: BTreeSet<Arc<Key>>,
+    /// Files that could not be deleted, until then, and why the last of them.
+    refused: BTreeSet<Arc<str>>,
+    failing: Option<String>,
+    /// Another process had the right to delete when there last was something to.
+    waiting: bool,
+}
+
+impl Hands {
+    pub(super) fn new(directory: PathBuf, state: PathBuf, counts: Arc<Counts>) -> Self {
+        let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { directory, state, counts, keeper: None, said, owed, refused, failing: None, waiting: false }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    pub(super) fn index(&self) -> Option<&Index> {
+        self.keeper.as_ref().map(Keeper::index)
+    }
+
+    /// Carries it out on a thread of its own.
+    pub(super) async fn round(self, round: Round) -> (Self, Ended) {
+        let spare = Self::new(self.directory.clone(), self.state.clone(), Arc::clone(&self.counts));
+        let carried_out = tokio::task::spawn_blocking(move || {
+            let mut hands = self;
+            let ended = hands.carry_out(round);
+            (hands, ended)
+        });
+        carried_out.await.unwrap_or_else(|why| {
+            tracing::error!(%why, "a look at the archives broke off; beginning anew");
+            (spare, Ended::default())
+        })
+    }
+
+    /// Writes the index down.
+    pub(super) async fn close(self) {
+        let saved = tokio::task::spawn_blocking(move || self.keeper.map_or(Ok(()), |mut keeper| keeper.save())).await;
+        if let Ok(Err(why)) = saved {
+            tracing::warn!(%why, "archives will be read again after the restart");
+        }
+    }
+
+    fn carry_out(&mut self, round: Round) -> Ended {
+        let mut ended = Ended::default();
+        if let Err(why) = self.try_to(round, &mut ended) {
+            ended.idle = Some(("DirectoryUnreadable", why.to_string()));
+        }
+        ended
+    }
+
+    fn try_to(&mut self, mut round: Round, ended: &mut Ended) -> Result<(), FileError> {
+        let keeper = match &mut self.keeper {
+            Some(keeper) => keeper,
+            none => {
+                let keeper = Keeper::open(&self.directory, Some(&self.state), Arc::clone(&self.counts))?;
+                (round.look, round.start) = (Look::Everything, true);
+                none.insert(keeper)
+            }
+        };
+        let again = matches!(round.look, Look::Unsettled | Look::Everything);
+        let mut touched = match round.look {
+            Look::Nowhere => BTreeSet::new(),
+            Look::At(names) => keeper.look(&names)?,
+            Look::Unsettled => keeper.look(&keeper.unsettled())?,
+            Look::Everything => keeper.rescan()?,
+        };
+        if round.start {
+            touched.clear();
+        }
+        if again {
+            touched.append(&mut self.owed);
+            self.refused.clear();
+        }
+        ended.totals = Some(keeper.index().totals());
+        if round.save
+            && let Err(why) = keeper.save()
+        {
+            tracing::warn!(%why, "archives will be read again after a restart");
+        }
+        let Some(policy) = round.policy else { return Ok(()) };
+        round.circumstances.room = keeper.room().ok();
+        let mut deletions = select(keeper.index(), &policy, &round.circumstances, scope(round.everybody, &touched));
+        if policy.dry_run {
+            for deletion in deletions.iter().filter(|deletion| self.said.insert(Arc::clone(&deletion.file))) {
+                say(deletion, "would delete an archive (dry run)");
+            }
+            return Ok(());
+        }
+        self.said.clear();
+        if !deletions.is_empty() {
+            self.waiting = !keeper.may_delete()?;
+        } else if again {
+            self.waiting = false;
+        }
+        if self.waiting {
+            ended.idle = Some(("AnotherDeletes", "another process keeps this directory".to_owned()));
+            self.owed.extend(touched);
+            return Ok(());
+        }
+        deletions.retain(|deletion| !self.refused.contains(&deletion.file));
+        for deletion in deletions {
+            self.delete(&deletion, ended);
+        }
+        if again && self.refused.is_empty() {
+            self.failing = None;
+        }
+        ended.failing.clone_from(&self.failing);
+        self.settle(ended);
+        Ok(())
+    }
+
+    fn delete(&mut self, deletion: &Deletion, ended: &mut Ended) {
+        let Some(keeper) = &mut self.keeper else { return };
+        match keeper.delete(deletion) {
+            Ok(Outcome::Removed) => {
+                say(deletion, "deleted an archive");
+                ended.done.push(done(deletion));
+                return;
+            }
+            Ok(Outcome::Left) => tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays"),
+            Err(why) => {
+                let why = why.to_string();
+                if self.failing.as_ref() != Some(&why) {
+                    tracing::warn!(%why, "cannot delete an archive; it is tried again");
+                }
+                keeper.failed();
+                self.refused.insert(Arc::clone(&deletion.file));
+                self.failing = Some(why);
+            }
+        }
+        self.owed.extend(deletion.key.clone());
+    }
+
+    /// What was removed stays removed.
+    fn settle(&mut self, ended: &mut Ended) {
+        let Some(keeper) = self.keeper.as_mut().filter(|_| !ended.done.is_empty()) else { return };
+        if let Err(why) = keeper.settle() {
+            ended.failing = Some(why.to_string());
+        }
+        ended.totals = Some(keeper.index().totals());
+    }
+}
+
+fn say(deletion: &Deletion, what: &'static str) {
+    let of = deletion.key.as_ref().map(ToString::to_string).unwrap_or_default();
+    tracing::info!(file = %deletion.file, %of, taken = %deletion.at, bytes = deletion.size, reason = deletion.why.label(), why = %deletion.why, "{what}");
+}
+
+fn done(deletion: &Deletion) -> Done {
+    Done {
+        file: deletion.file.to_string(),
+        of: deletion.key.as_ref().map(ToString::to_string).unwrap_or_default(),
+        size: deletion.size,
+        why: deletion.why.to_string(),
+        at: Timestamp::now(),
+    }
+}

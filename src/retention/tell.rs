@@ -1,0 +1,129 @@
+//! Sends to the API what retention did on this node: its part of the resources' status, and Events. Nothing waits for it,
+//! and what cannot be sent is not kept: the log has it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::orders::{Orders, Origin};
+use super::resource::{GROUP, PLURAL, VERSION};
+use super::status::{self, Done, Since, Told};
+use crate::cluster::client::{ApiClient, Call};
+use crate::cluster::error::ApiError;
+
+/// One request.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Events for one round of deletions; the log has all of them.
+const EVENTS: usize = 5;
+const COMPONENT: &str = "pod-checkpointer";
+
+/// What there is to tell.
+pub struct News {
+    /// Which resources there are.
+    pub orders: watch::Receiver<Arc<Orders>>,
+    /// How the sweeper stands.
+    pub told: watch::Receiver<Arc<Told>>,
+    /// Between two changes of the status: every node has a part in one object, and every change is told to every node.
+    pub pause: Duration,
+    /// Deletions, a round at a time; what finds no place is in the log alone.
+    pub done: mpsc::Receiver<Vec<Done>>,
+}
+
+/// Until nothing can come any more.
+pub async fn run(client: ApiClient, node: String, mut news: News) {
+    let mut teller = Teller { client, node, since: Since::default(), sent: BTreeMap::new() };
+    let mut due = Some(Instant::now());
+    let mut next = Instant::now();
+    loop {
+        tokio::select! {
+            changed = news.told.changed() => match changed {
+                Ok(()) => due = due.or(Some(next)),
+                Err(_) => return,
+            },
+            changed = news.orders.changed() => match changed {
+                Ok(()) => due = Some(Instant::now()),
+                Err(_) => return,
+            },
+            Some(done) = news.done.recv() => teller.events(&news, &done).await,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                let sent = teller.status(&news).await;
+                next = Instant::now() + news.pause;
+                due = if sent { None } else { Some(next) };
+            }
+        }
+    }
+}
+
+struct Teller {
+    client: ApiClient,
+    node: String,
+    since: Since,
+    /// By UID, what was last sent.
+    sent: BTreeMap<String, Value>,
+}
+
+impl Teller {
+    /// True if everything is as it should be there now.
+    async fn status(&mut self, news: &News) -> bool {
+        let (orders, told) = (Arc::clone(&news.orders.borrow()), Arc::clone(&news.told.borrow()));
+        let Some(origin) = &orders.origin else { return true };
+        self.since.at(Timestamp::now());
+        let object = status::of_origin(origin, &orders, &told, &self.node, &mut self.since);
+        let mut sent = self.apply(origin, object).await;
+        for other in &orders.others {
+            let object = status::of_other(other, origin, &self.node, &mut self.since);
+            sent &= self.apply(other, object).await;
+        }
+        self.sent.retain(|uid, _| *uid == origin.uid || orders.others.iter().any(|other| other.uid == *uid));
+        sent
+    }
+
+    /// By server-side apply: each node owns its part, and no node overwrites another's.
+    async fn apply(&mut self, origin: &Origin, object: Value) -> bool {
+        if self.sent.get(&origin.uid) == Some(&object) {
+            return true;
+        }
+        let path = format!(
+            "/apis/{GROUP}/{VERSION}/namespaces/{}/{PLURAL}/{}/status?fieldManager={COMPONENT}-{}&force=true",
+            origin.namespace, origin.name, self.node
+        );
+        match self.send(Method::PATCH, path, &object, "application/apply-patch+yaml").await {
+            Ok(()) => {
+                self.sent.insert(origin.uid.clone(), object);
+                true
+            }
+            Err(ApiError::NotFound(_)) => true,
+            Err(why) => {
+                tracing::debug!(%why, "cannot say in the resource's status how retention stands");
+                false
+            }
+        }
+    }
+
+    async fn events(&self, news: &News, done: &[Done]) {
+        let origin = news.orders.borrow().origin.clone();
+        let mut groups: BTreeMap<(&str, &str), Vec<&Done>> = BTreeMap::new();
+        for done in done {
+            groups.entry((&done.of, &done.why)).or_default().push(done);
+        }
+        for done in groups.into_values().take(EVENTS) {
+            let Some(event) = status::event(origin.as_ref(), &self.node, &done, COMPONENT) else { continue };
+            let namespace = event["metadata"]["namespace"].as_str().unwrap_or("default");
+            let path = format!("/api/v1/namespaces/{namespace}/events");
+            if let Err(why) = self.send(Method::POST, path, &event, "application/json").await {
+                tracing::debug!(%why, "cannot make an Event of a deletion");
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, method: Method, path: String, body: &Value, kind: &'static str) -> Result<(), ApiError> {
+        self.client.read(&Call::write(method, path, body, kind), LIMIT, |_| Ok(())).await
+    }
+}
