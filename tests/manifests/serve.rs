@@ -84,6 +84,14 @@ fn every_right_is_one_that_is_known_here() {
         own("update /secrets[container-checkpoints-ca]"),
         own("create /secrets[]"),
         own("get /secrets[kaniko-secret]"),
+        // Retention.
+        cluster("get /pods[]"),
+        cluster("get /namespaces[]"),
+        cluster("create /events[]"),
+        cluster("get criu.org/checkpointrestoreoperators[]"),
+        cluster("list criu.org/checkpointrestoreoperators[]"),
+        cluster("watch criu.org/checkpointrestoreoperators[]"),
+        cluster("patch criu.org/checkpointrestoreoperators/status[]"),
         // Bound to nobody here.
         cluster("get /secrets[]"),
         cluster("create checkpointer.alpha.coreos.com/pods/checkpoint[]"),
@@ -128,7 +136,7 @@ fn every_binding_is_of_the_one_account() {
     assert_eq!(accounts.len(), 1);
     assert_eq!(accounts[0]["metadata"]["name"], ACCOUNT);
     let bindings: Vec<Value> = of_kind("ClusterRoleBinding").into_iter().chain(of_kind("RoleBinding")).collect();
-    assert_eq!(bindings.len(), 5);
+    assert_eq!(bindings.len(), 6);
     for binding in bindings {
         let subjects = binding["subjects"].as_array().unwrap();
         assert_eq!(subjects.len(), 1, "{binding}");
