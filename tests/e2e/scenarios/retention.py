@@ -54,9 +54,31 @@ def run(world):
     time.sleep(5)
     assert service.archives(first) == {*left, f"{left[0]}.keep"}, "orphans are kept unless the policy says otherwise"
     change(world, globalPolicy={"retainOrphan": False})
-    world.figure("retainOrphan: false to the pinned one alone left", within(service, first, left[:1], also={f"{left[0]}.keep"}, limit=420))
+    world.control_plane.stop()
+    time.sleep(45)
+    assert service.archives(first) == {*left, f"{left[0]}.keep"}, "an API server that does not answer says of no pod that it is gone"
+    world.control_plane.start()
+    world.figure("API back to the orphans gone, the pinned one left", within(service, first, left[:1], also={f"{left[0]}.keep"}, limit=420))
     assert service.archives(second) == {other}, "its pod is there"
     told(world, service, first)
+    full_disk(world, service, second, there)
+
+
+def full_disk(world, service, node, kubelet):
+    """On a disk for eleven archives, more than that are taken one after the other, and the kubelet never runs out of room."""
+    node.run("mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "small", ARCHIVES)
+    service.kill(node)  # its next container is given the small disk
+    change(world, minFreeSpace="40%", globalPolicy={"maxCheckpointsPerContainer": 100})
+    service.wait_ready()
+    on_disk = lambda: node.run("sh", "-c", f"ls {ARCHIVES}").split()  # noqa: E731
+    taken = 0
+    for _ in range(16):
+        time.sleep(1.1)
+        status, answer = kubelet(f"{NAMESPACE}/other/counter")
+        assert status == 200, f"after {taken} archives: {status}: {answer}"
+        taken += 1
+    wait_until("room again", lambda: 3 <= len(on_disk()) < 9, limit=30)
+    world.note(f"{taken} archives of about 270 KB on 3 MiB with minFreeSpace: 40%: the kubelet wrote every one, {len(on_disk())} are left")
 
 
 def nodes(world):
