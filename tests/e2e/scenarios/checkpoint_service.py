@@ -52,6 +52,18 @@ def run(world):
     large(world, service, people, first, base)
     kubelet_that_signs_for_itself(world, service, people, second, base)
     group_is_well_behaved(world)
+    doctor_finds_nothing_to_mend(world, service, first)
+
+
+def doctor_finds_nothing_to_mend(world, service, node):
+    """As an operator asks, in the pod: the kubelet, the registry, the APIService and each right are as they must be."""
+    pod = service.instance(node)["metadata"]["name"]
+    found = json.loads(world.api.kubectl("exec", "-n", "kube-system", pod, "--", "/pod-checkpointer", "doctor", "--for", "serve", "-o", "json"))
+    checks = {check["name"]: check for check in found["checks"]}
+    assert not [check for check in checks.values() if check["outcome"] == "fail"], checks
+    for name in ("kubelet takes checkpoints for us", "registry answers", "APIService answers", "right: create nodes/checkpoint"):
+        assert checks[name]["outcome"] == "ok", checks[name]
+    world.note(f"doctor: {len(checks)} checks, nothing to mend; to know: {[name for name, check in checks.items() if check['outcome'] == 'warn']}")
 
 
 def entry(answer, pod, container):
