@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
 mod age;
+mod beside;
 mod envelope;
 mod error;
 mod file;

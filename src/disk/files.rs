@@ -79,7 +79,7 @@ pub struct Stat {
 }
 
 /// A file that was just created and is not yet under its final name.
-pub trait NewFile {
+pub trait NewFile: Send {
     /// Appends all of `bytes`.
     fn write(&mut self, bytes: &[u8]) -> Result<(), FileError>;
     /// Sets the permission bits, whatever the umask.
