@@ -122,6 +122,7 @@ async fn examine(patient: &Patient) -> Vec<Check> {
         }
         Role::Serve => {
             let mut checks = checkpoints::runtime(&cri).await;
+            checks.push(checkpoints::criu());
             checks.extend(rights::checks(&client, &rights::serve::role(&patient.own_namespace)).await);
             checks.extend(checkpoints::neighbours().await);
             checks.push(checkpoints::apiservice(&client).await);

@@ -1,6 +1,7 @@
 //! What container checkpoints need of this node and cluster: a runtime that writes and restores them, a kubelet that takes
 //! them for us, a registry and an APIService that answer.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::service;
 
 const LIMIT: Duration = Duration::from_secs(5);
 const APISERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
+/// Where distributions put it.
+const USUAL: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 const KUBELET_CHECK: &str = "kubelet takes checkpoints for us";
 const REGISTRY_CHECK: &str = "registry answers";
 const APISERVICE_CHECK: &str = "APIService answers";
@@ -47,6 +50,25 @@ fn unseen(why: &str) -> Check {
         why,
         "cannot be seen from here; run this on the node, or mount the runtime's socket",
     )
+}
+
+/// Where the runtime's own PATH is no other than ours, as on a node and not in a pod.
+pub(super) fn criu() -> Check {
+    judge_criu(
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).chain(USUAL.iter().map(PathBuf::from)),
+    )
+}
+
+fn judge_criu(directories: impl Iterator<Item = PathBuf>) -> Check {
+    const NAME: &str = "criu is installed";
+    match directories.map(|directory| directory.join("criu")).find(|path| path.is_file()) {
+        Some(path) => Check::ok(NAME, path.display()),
+        None => Check::warn(
+            NAME,
+            "not seen from here",
+            "run this on the node itself, or take a checkpoint: without criu 3.16 or newer on the runtime's PATH the kubelet's answer says so",
+        ),
+    }
 }
 
 /// `bad` is how bad it is if it cannot: restoring may be another node's business.
@@ -165,6 +187,16 @@ mod tests {
         assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("update it")));
         assert_eq!(judge("runtime restores checkpoints", "containerd 2.4", no(), Outcome::Warn).outcome, Outcome::Warn);
         assert_eq!(judge("x", "y", Ability::Yes, Outcome::Fail).outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn a_criu_that_is_not_seen_may_still_be_there() {
+        let (with, without) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(with.path().join("criu"), "").unwrap();
+        let paths =
+            |dirs: &[&tempfile::TempDir]| dirs.iter().map(|dir| dir.path().to_owned()).collect::<Vec<_>>().into_iter();
+        assert_eq!(judge_criu(paths(&[&without, &with])).outcome, Outcome::Ok);
+        assert_eq!(judge_criu(paths(&[&without])).outcome, Outcome::Warn);
     }
 
     #[test]
