@@ -19,6 +19,7 @@ pub use recipient::{Recipient, RecipientError};
 
 use age::header::{Header, Stanza};
 use age::{FileKey, Identity, payload};
+use beside::beside;
 use envelope::Envelope;
 use key::PrivateKey;
 
@@ -29,7 +30,7 @@ pub const STANZA: &str = "pod-checkpointer.cms-v1";
 pub fn seal(
     recipient: &Recipient,
     source: &mut impl Read,
-    sink: &mut impl Write,
+    sink: &mut (impl Write + Send),
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, SealError> {
     let failed = |_| SealError::Crypto;
@@ -41,7 +42,7 @@ pub fn seal(
         Stanza { kind: STANZA.to_owned(), arguments: Vec::new(), body: envelope },
     ];
     sink.write_all(&Header::write(&stanzas, &file_key)).map_err(SealError::Write)?;
-    payload::seal(&file_key, source, sink, progress)
+    beside(sink, SealError::Write, |sink| payload::seal(&file_key, source, sink, progress))
 }
 
 /// The identity to the recipient. Up to two newlines more make its length one that base64 needs no padding for, which age's
@@ -69,7 +70,7 @@ pub fn unseal(
     key_pem: &[u8],
     certificate: Option<&[u8]>,
     source: &mut impl Read,
-    sink: &mut impl Write,
+    sink: &mut (impl Write + Send),
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, UnsealError> {
     let key = PrivateKey::from_pem(key_pem)?;
@@ -86,5 +87,5 @@ pub fn unseal(
     if !header.is_authentic(&file_key) {
         return Err(UnsealError::Tampered);
     }
-    payload::open(&file_key, source, sink, progress)
+    beside(sink, UnsealError::Write, |sink| payload::open(&file_key, source, sink, progress))
 }

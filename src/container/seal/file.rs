@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::beside::beside;
 use super::{Recipient, SealError, UnsealError, seal, unseal};
 use crate::archive::complete::{self, State};
 use crate::archive::name::SEALED;
@@ -28,8 +27,7 @@ pub fn seal_file(recipient: &Recipient, archive: &Path, progress: &mut dyn FnMut
     let size = description.size;
     let (description, described) = (description.to_json()?, format!("{sealed}{}", sidecar::ENDING));
     let temporary = atomic::temporary(&sealed);
-    let sealing = |sink: &mut Sink| beside(sink, SealError::Write, |sink| seal(recipient, &mut plain, sink, progress));
-    let outcome = written(&dir, &temporary, sealing).and_then(|done| {
+    let outcome = written(&dir, &temporary, |sink| seal(recipient, &mut plain, sink, progress)).and_then(|done| {
         if done != size || plain.metadata().map_err(SealError::Read)?.len() != size {
             return Err(SealError::Changed { path: archive.to_owned() });
         }
@@ -66,10 +64,7 @@ pub fn unseal_file(
     }
     let mut source = io::BufReader::with_capacity(BUFFER, File::open(sealed).map_err(UnsealError::Read)?);
     let temporary = atomic::temporary(&name);
-    let opening = |sink: &mut Sink| {
-        beside(sink, UnsealError::Write, |sink| unseal(key_pem, certificate, &mut source, sink, progress))
-    };
-    let outcome = written(&dir, &temporary, opening);
+    let outcome = written(&dir, &temporary, |sink| unseal(key_pem, certificate, &mut source, sink, progress));
     let linked = outcome.and_then(|length| match dir.link(&temporary, &name) {
         Ok(()) => Ok(length),
         Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
