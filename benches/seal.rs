@@ -45,6 +45,9 @@ fn measure(table: &mut Table) -> Result<(), String> {
     speed(table, &recipient, &certificate, &key.serialize_pem()).map_err(|why| why.to_string())
 }
 
+/// KiB of the pieces that may be under way, which a small archive does not all need.
+const BUFFERS: u64 = 5 << 10;
+
 /// Peak memory for a small archive, and for a large one.
 fn memory(table: &mut Table, recipient: &Recipient) -> Result<(), String> {
     let peak = |size: u64| {
@@ -58,7 +61,7 @@ fn memory(table: &mut Table, recipient: &Recipient) -> Result<(), String> {
     let (small, large) = (peak(10 * MIB)?, peak(2 * GIB)?);
     let growth = large.saturating_sub(small);
     table.add("peak RSS sealing 2 GiB", &format!("{large} KiB"), &format!("{small} KiB for 10 MiB"), "", "constant");
-    if growth > 1024 { Err(format!("memory grew by {growth} KiB from 10 MiB to 2 GiB")) } else { Ok(()) }
+    if growth > BUFFERS { Err(format!("memory grew by {growth} KiB from 10 MiB to 2 GiB")) } else { Ok(()) }
 }
 
 fn speed(table: &mut Table, recipient: &Recipient, certificate: &str, key: &str) -> io::Result<()> {
