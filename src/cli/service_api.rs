@@ -98,7 +98,7 @@ pub(super) async fn ask(client: &kube::Client, method: Method, path: &str, body:
     request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
     request.headers_mut().insert(header::ACCEPT, json);
     let asking = async {
-        let unreachable = |why: kube::Error| AskError::Unreachable(chain(&why));
+        let unreachable = |why: kube::Error| AskError::Unreachable(crate::wire::chain(&why));
         let (head, mut body) = client.send(request).await.map_err(unreachable)?.into_parts();
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {
@@ -140,18 +140,4 @@ pub(super) async fn settled(client: &kube::Client, path: &str, within: Option<Du
             }
         }
     }
-}
-
-/// The error and its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(why) = cause {
-        let text = why.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
-        cause = why.source();
-    }
-    said
 }

@@ -208,7 +208,7 @@ async fn connect(host: &Host, shown: &str) -> Result<Box<dyn Stream>, WireError>
 }
 
 /// The error and its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(why) = cause {

@@ -5,4 +5,4 @@
 mod exchange;
 pub mod tls;
 
-pub use exchange::{Answer, Host, Limits, WireError, exchange};
+pub use exchange::{Answer, Host, Limits, WireError, chain, exchange};
