@@ -1,4 +1,5 @@
-//! Whether an archive is whole. The runtime writes its end marker last, so one that ends with the marker is.
+//! Whether an archive is whole, and what is in it then: one pass over its headers. The runtime writes its end marker last,
+//! so one that ends with the marker is whole.
 //!
 //! One that does not is still being written, or was left so: a writer adds to it all the time, so what has not changed for
 //! [`QUIET`] has none.
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::ArchiveError;
 use super::entries::{Bytes, End, walk};
+use super::reader::{Contents, Gathered};
 
 /// A runtime that writes nothing for so long has given up, or died.
 pub const QUIET: Duration = Duration::from_secs(120);
@@ -16,21 +18,24 @@ pub const QUIET: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It is whole.
-    Complete,
+    Complete(Contents),
     /// It has no end yet, and somebody may still be at it.
     BeingWritten,
     /// It will not become whole, for this reason.
     Incomplete(String),
 }
 
-/// Reads headers alone. It blocks.
-pub fn state(file: &File) -> Result<State, ArchiveError> {
+/// Reads headers and the two small files that say whose it is, wherever the file's position is. It blocks.
+///
+/// # Errors
+/// It cannot be read; or it is whole, and no container's checkpoint.
+pub fn read(file: &File) -> Result<State, ArchiveError> {
     let changed = file.metadata()?.modified()?;
-    Ok(match lacks(file)? {
-        None => State::Complete,
+    Ok(match look(file)? {
+        Look::Whole(contents) => State::Complete(contents),
         // What follows the end stays there, so nobody need be waited for.
-        Some(Lack::End(_)) if is_fresh(changed, SystemTime::now()) => State::BeingWritten,
-        Some(Lack::End(why) | Lack::Tail(why)) => State::Incomplete(why),
+        Look::Endless(_) if is_fresh(changed, SystemTime::now()) => State::BeingWritten,
+        Look::Endless(why) | Look::Followed(why) => State::Incomplete(why),
     })
 }
 
@@ -39,25 +44,37 @@ fn is_fresh(changed: SystemTime, now: SystemTime) -> bool {
     now.duration_since(changed).map_or(true, |since| since < QUIET)
 }
 
-/// What is wrong with it, for people.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Lack {
+/// What one pass over it shows; of what it is not, in words for people.
+pub(super) enum Look {
+    /// It is whole.
+    Whole(Contents),
     /// The end has not come yet.
-    End(String),
+    Endless(String),
     /// Something stands behind the end.
-    Tail(String),
+    Followed(String),
 }
 
-/// What it lacks to be whole.
-pub(super) fn lacks(bytes: &dyn Bytes) -> Result<Option<Lack>, ArchiveError> {
-    match walk(bytes, |_| Ok(())) {
-        Ok(End::Marked) => Ok(None),
-        Ok(End::Unmarked) => Ok(Some(Lack::End("it has no end marker".to_owned()))),
+/// Looks at all of it. What is wrong with its content is an error only once its end was seen: until then it may change.
+pub(super) fn look(bytes: &dyn Bytes) -> Result<Look, ArchiveError> {
+    let mut gathered = Ok(Gathered::default());
+    let end = walk(bytes, |entry| {
+        if let Ok(so_far) = &mut gathered {
+            match so_far.take(bytes, entry) {
+                Err(ArchiveError::Io(why)) => return Err(why.into()),
+                Err(wrong) => gathered = Err(wrong),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    });
+    match end {
+        Ok(End::Marked) => Ok(Look::Whole(gathered?.contents(bytes)?)),
+        Ok(End::Unmarked) => Ok(Look::Endless("it has no end marker".to_owned())),
         Ok(End::Followed(at)) => {
             let why = "two were written to one name within a second";
-            Ok(Some(Lack::Tail(format!("something follows its end at byte {at}: {why}"))))
+            Ok(Look::Followed(format!("something follows its end at byte {at}: {why}")))
         }
         Err(ArchiveError::Io(why)) => Err(ArchiveError::Io(why)),
-        Err(why) => Ok(Some(Lack::End(why.to_string()))),
+        Err(why) => Ok(Look::Endless(why.to_string())),
     }
 }

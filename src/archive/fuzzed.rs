@@ -21,6 +21,6 @@ impl Bytes for Memory<'_> {
 
 /// What is read of an archive, if it can be, and whether it is whole.
 pub fn read(bytes: &[u8]) -> (Option<reader::Contents>, bool) {
-    let whole = complete::lacks(&Memory(bytes)).is_ok_and(|lack| lack.is_none());
+    let whole = matches!(complete::look(&Memory(bytes)), Ok(complete::Look::Whole(_)));
     (reader::from(&Memory(bytes)).ok(), whole)
 }

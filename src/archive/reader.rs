@@ -42,27 +42,45 @@ pub struct Entry {
 ///
 /// # Errors
 /// It is cut off, unsafe, or no container's checkpoint. That something follows its end is none; see
-/// [`super::complete::state`].
+/// [`super::complete::read`].
 pub fn read(file: &File) -> Result<Contents, ArchiveError> {
     from(file)
 }
 
 /// The same, of anything.
 pub(super) fn from(bytes: &dyn Bytes) -> Result<Contents, ArchiveError> {
-    let (mut config, mut spec, mut entries) = (None, None, Vec::new());
-    walk(bytes, |entry| {
+    let mut gathered = Gathered::default();
+    walk(bytes, |entry| gathered.take(bytes, entry))?;
+    gathered.contents(bytes)
+}
+
+/// What one pass has found so far.
+#[derive(Default)]
+pub(super) struct Gathered {
+    config: Option<Zeroizing<Vec<u8>>>,
+    spec: Option<Zeroizing<Vec<u8>>>,
+    entries: Vec<Entry>,
+}
+
+impl Gathered {
+    /// Takes up the next entry.
+    pub(super) fn take(&mut self, bytes: &dyn Bytes, entry: Placed) -> Result<(), ArchiveError> {
         match entry.name.as_str() {
-            CONFIG => small(bytes, CONFIG, &entry, &mut config)?,
-            SPEC => small(bytes, SPEC, &entry, &mut spec)?,
+            CONFIG => small(bytes, CONFIG, &entry, &mut self.config)?,
+            SPEC => small(bytes, SPEC, &entry, &mut self.spec)?,
             _ => {}
         }
-        entries.push(Entry { name: entry.name, size: entry.size, kind: entry.kind });
+        self.entries.push(Entry { name: entry.name, size: entry.size, kind: entry.kind });
         Ok(())
-    })?;
-    let config = config.ok_or(ArchiveError::Missing(CONFIG))?;
-    let spec = spec.ok_or(ArchiveError::Missing(SPEC))?;
-    let metadata = Metadata::parse(&config, &spec)?;
-    Ok(Contents { metadata, entries, size: bytes.length()? })
+    }
+
+    /// After the last entry.
+    pub(super) fn contents(self, bytes: &dyn Bytes) -> Result<Contents, ArchiveError> {
+        let config = self.config.ok_or(ArchiveError::Missing(CONFIG))?;
+        let spec = self.spec.ok_or(ArchiveError::Missing(SPEC))?;
+        let metadata = Metadata::parse(&config, &spec)?;
+        Ok(Contents { metadata, entries: self.entries, size: bytes.length()? })
+    }
 }
 
 /// The specification has the container's environment in it, and so its secrets.

@@ -4,10 +4,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::archive::ArchiveError;
 use crate::archive::complete::{self, State};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::ArchiveName;
-use crate::archive::{ArchiveError, reader};
 use crate::disk::beneath::Beneath;
 use crate::disk::files::{FileError, Files};
 
@@ -118,14 +118,13 @@ impl Archives {
             _ => ArchiveFault::File(why),
         })?;
         let unreadable = |why| ArchiveFault::Unreadable { path: path.clone(), why };
-        match complete::state(&content).map_err(unreadable)? {
-            State::Complete => {}
+        let contents = match complete::read(&content).map_err(unreadable)? {
+            State::Complete(contents) => contents,
             State::BeingWritten => {
                 return Err(ArchiveFault::Incomplete { path, why: "it is still being written".to_owned() });
             }
             State::Incomplete(why) => return Err(ArchiveFault::Incomplete { path, why }),
-        }
-        let contents = reader::read(&content).map_err(unreadable)?;
+        };
         if !owner.owns(&contents.metadata) {
             let Metadata { namespace, pod, container, .. } = &contents.metadata;
             return Err(ArchiveFault::Foreign { found: format!("{namespace}/{pod}/{container}"), path });

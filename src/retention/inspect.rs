@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::index::Found;
 use super::policy::Key;
+use crate::archive::ArchiveError;
 use crate::archive::complete::{self, State};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::{is_label, is_subdomain};
 use crate::archive::sidecar::{self, Sidecar};
-use crate::archive::{ArchiveError, reader};
 use crate::disk::directory::Directory;
 
 /// What a plain archive is.
@@ -19,11 +19,8 @@ pub(super) fn plain(dir: &Directory, file: &str) -> Found {
         Ok(content) => content,
         Err(why) => return Found::Unreadable(why.to_string()),
     };
-    match complete::state(&content) {
-        Ok(State::Complete) => match reader::read(&content) {
-            Ok(contents) => whole(&contents.metadata),
-            Err(why) => unread(why),
-        },
+    match complete::read(&content) {
+        Ok(State::Complete(contents)) => whole(&contents.metadata),
         Ok(State::BeingWritten) => Found::Growing,
         Ok(State::Incomplete(why)) => Found::Broken(why),
         Err(why) => unread(why),

@@ -63,12 +63,14 @@ fn look(args: &InspectArgs) -> Result<Document, String> {
         return Err("it is sealed; open it with `pod-checkpointer archive unseal`".to_owned());
     }
     let file = File::open(&args.file).map_err(|why| format!("cannot open it: {why}"))?;
-    let (state, why) = match complete::state(&file).map_err(|why| why.to_string())? {
-        State::Complete => ("complete", None),
-        State::BeingWritten => ("being-written", None),
-        State::Incomplete(why) => ("incomplete", Some(why)),
+    // As far as it goes.
+    let rest = || reader::read(&file).map_err(|why| why.to_string());
+    let (state, why, contents) = match complete::read(&file).map_err(|why| why.to_string())? {
+        State::Complete(contents) => ("complete", None, contents),
+        State::BeingWritten => ("being-written", None, rest()?),
+        State::Incomplete(why) => ("incomplete", Some(why), rest()?),
     };
-    let Contents { metadata, entries, size } = reader::read(&file).map_err(|why| why.to_string())?;
+    let Contents { metadata, entries, size } = contents;
     Ok(Document { file: args.file.display().to_string(), size, state, why, metadata, entries })
 }
 

@@ -12,7 +12,6 @@ use super::size;
 use crate::archive::complete::{self, State};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::ArchiveName;
-use crate::archive::reader;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::cli::output::{self, Format};
 use crate::cli::{DONE, FAILED};
@@ -107,9 +106,9 @@ fn line(path: &Path, file: String, name: &ArchiveName) -> Line {
 fn plain(path: &Path, line: &mut Line) -> Result<(), String> {
     let file = File::open(path).map_err(|why| why.to_string())?;
     line.size = file.metadata().map_err(|why| why.to_string())?.len();
-    match complete::state(&file).map_err(|why| why.to_string())? {
-        State::Complete => {
-            line.metadata = Some(reader::read(&file).map_err(|why| why.to_string())?.metadata);
+    match complete::read(&file).map_err(|why| why.to_string())? {
+        State::Complete(contents) => {
+            line.metadata = Some(contents.metadata);
             line.state = "complete";
         }
         State::BeingWritten => line.state = "being-written",

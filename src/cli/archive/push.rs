@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, bail};
 
 use crate::archive::complete::{self, State};
-use crate::archive::reader;
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
 use crate::cli::{FAILED, MISUSED, runtime};
@@ -94,14 +93,13 @@ fn prepare(args: &PushArgs) -> Result<(Registry, Reference), Error> {
 fn work(args: &PushArgs, registry: &Registry, reference: &Reference) -> Result<Pushed, Error> {
     let path = args.file.as_path();
     let file = open(path)?;
-    let contents = reader::read(&file).with_context(|| path.display().to_string())?;
-    match complete::state(&file).with_context(|| path.display().to_string())? {
-        State::Complete => {}
+    let contents = match complete::read(&file).with_context(|| path.display().to_string())? {
+        State::Complete(contents) => contents,
         State::BeingWritten => bail!("{} is still being written; push it when it is complete", path.display()),
         State::Incomplete(why) => {
             bail!("{} is not complete and will not be: {why}; take another checkpoint", path.display())
         }
-    }
+    };
     let progress = Progress::bytes("pushing", contents.size);
     let runtime = runtime().context("cannot begin")?;
     let pushed = runtime.block_on(push::push(registry, reference, file, &contents.metadata, &|done| progress.at(done)));

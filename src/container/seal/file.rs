@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use super::{Recipient, SealError, UnsealError, seal, unseal};
 use crate::archive::complete::{self, State};
 use crate::archive::name::SEALED;
-use crate::archive::reader;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::disk::atomic;
 use crate::disk::beneath::Beneath;
@@ -85,14 +84,13 @@ fn whole(recipient: &Recipient, archive: &Path) -> Result<(File, Sidecar), SealE
     let broken = |why| SealError::Archive { path: archive.to_owned(), why };
     let file = File::open(archive).map_err(|why| broken(why.into()))?;
     let incomplete = |why| SealError::Incomplete { path: archive.to_owned(), why };
-    match complete::state(&file).map_err(broken)? {
-        State::Complete => {}
+    let contents = match complete::read(&file).map_err(broken)? {
+        State::Complete(contents) => contents,
         State::BeingWritten => {
             return Err(incomplete("it is still being written; try again when it is done".to_owned()));
         }
         State::Incomplete(why) => return Err(incomplete(why)),
-    }
-    let contents = reader::read(&file).map_err(broken)?;
+    };
     let sidecar = Sidecar::new(contents.metadata, contents.size, recipient.subject().to_owned());
     Ok((file, sidecar))
 }
