@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::policy::Key;
 use crate::archive::name::{ArchiveName, SEALED};
+use crate::archive::sidecar::ENDING;
 use crate::disk::directory::Stamp;
 
 /// Ending of the file that pins an archive, after the name of the plain one.
@@ -103,8 +104,7 @@ pub struct Index {
 pub fn stem(file: &str) -> Option<&str> {
     let mut stem = file;
     loop {
-        let shorter =
-            [KEEP, crate::archive::sidecar::ENDING, SEALED].iter().find_map(|ending| stem.strip_suffix(ending));
+        let shorter = [KEEP, ENDING, SEALED].iter().find_map(|ending| stem.strip_suffix(ending));
         match shorter {
             Some(shorter) => stem = shorter,
             None => return ArchiveName::parse(stem).filter(|name| !name.sealed).map(|_| stem),
@@ -172,6 +172,7 @@ impl Index {
 
     /// Whether a file is kept whatever the policy says.
     pub fn is_pinned(&self, file: &str) -> bool {
+        let file = file.strip_suffix(ENDING).unwrap_or(file);
         !self.pins.is_empty() && self.pins.contains(file.strip_suffix(SEALED).unwrap_or(file))
     }
 

@@ -98,7 +98,9 @@ impl Keeper {
                 if let Some(stem) = stem(name) {
                     self.index.pin(stem, true);
                 }
-            } else if !name.ends_with(sidecar::ENDING) {
+            } else if name.ends_with(sidecar::ENDING) {
+                self.look_at_description(name)?;
+            } else {
                 touched.extend(self.look_at(name)?);
             }
         }
@@ -114,7 +116,9 @@ impl Keeper {
         for stem in stems {
             self.look_for_pin(stem)?;
             touched.extend(self.look_at(stem)?);
-            touched.extend(self.look_at(&format!("{stem}{SEALED}"))?);
+            let sealed = format!("{stem}{SEALED}");
+            touched.extend(self.look_at(&sealed)?);
+            self.look_at_description(&format!("{sealed}{}", sidecar::ENDING))?;
         }
         self.counts.there(self.index.totals());
         Ok(touched)
@@ -153,6 +157,20 @@ impl Keeper {
             return Ok(BTreeSet::new());
         }
         Ok(self.index.put(file, seen))
+    }
+
+    /// One that is alone was left by whoever died between two steps. It belongs to nothing, like what was left unfinished.
+    fn look_at_description(&mut self, file: &str) -> Result<(), FileError> {
+        let sealed = file.strip_suffix(sidecar::ENDING).unwrap_or(file);
+        let stamp = if self.dir.has(sealed)? { None } else { self.dir.stamp(file)? };
+        match stamp {
+            Some(stamp) => {
+                let found = Found::Broken("the sealed archive that it describes is not there".to_owned());
+                self.index.put(file, Seen { stamp, beside: None, found });
+            }
+            None => drop(self.index.forget(file)),
+        }
+        Ok(())
     }
 
     fn read(&mut self, file: &str, is_sealed: bool, stamp: Stamp, beside: Option<Stamp>) -> Seen {

@@ -20,6 +20,7 @@ use crate::cluster::client::ApiClient;
 use crate::disk::changed_names::{Changed, ChangedNames};
 
 mod pass;
+mod refused;
 
 use pass::{Hands, Look, Round};
 

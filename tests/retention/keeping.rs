@@ -179,3 +179,32 @@ fn a_sealed_archive_goes_with_what_describes_it() {
     assert_eq!(names(place.path()).len(), 10);
     assert!(names(place.path()).iter().all(|name| !name.starts_with(&plain)));
 }
+
+#[test]
+fn a_description_that_was_left_alone_goes_a_day_later_and_not_before() {
+    let place = Place::new();
+    let stem = name(C, Timestamp::from_second(1).unwrap());
+    let left = place.path().join(format!("{stem}.age.json"));
+    std::fs::write(&left, "of a sealed archive that is gone").unwrap();
+    let mut keeper = place.keeper();
+    keeper.rescan().unwrap();
+    let later = |keeper: &Keeper, hours: i64| {
+        let known = Circumstances::at(Timestamp::now() + jiff::SignedDuration::from_hours(hours));
+        select(keeper.index(), &Policy::default(), &known, Scope::All)
+    };
+    assert!(later(&keeper, 23).is_empty());
+    let chosen = later(&keeper, 25);
+    assert_eq!((chosen.len(), chosen[0].why.label()), (1, "unfinished"));
+    std::fs::write(place.path().join(format!("{stem}.age")), "it came back").unwrap();
+    keeper.look(&[format!("{stem}.age")].into()).unwrap();
+    assert!(later(&keeper, 25).is_empty());
+    std::fs::remove_file(place.path().join(format!("{stem}.age"))).unwrap();
+    keeper.rescan().unwrap();
+    std::fs::write(place.path().join(format!("{stem}.keep")), "").unwrap();
+    keeper.rescan().unwrap();
+    assert!(later(&keeper, 25).is_empty(), "it is pinned");
+    std::fs::remove_file(place.path().join(format!("{stem}.keep"))).unwrap();
+    keeper.rescan().unwrap();
+    assert_eq!(keeper.delete(&later(&keeper, 25)[0]).unwrap(), Outcome::Removed);
+    assert!(!left.exists());
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::refused::Refused;
 use super::scope;
 use crate::disk::files::FileError;
 use crate::retention::counts::Counts;
@@ -14,6 +15,9 @@ use crate::retention::keeper::{Keeper, Outcome};
 use crate::retention::policy::{Key, Policy};
 use crate::retention::select::{Circumstances, Deletion, select};
 use crate::retention::status::Done;
+
+/// How often in a round others are chosen in the place of files that cannot be deleted.
+const ATTEMPTS: usize = 8;
 
 /// What is looked at.
 pub(super) enum Look {
@@ -61,17 +65,16 @@ pub(super) struct Hands {
     said: BTreeSet<Arc<str>>,
     /// Whose archives could not be held to the policy: they are looked at again with those that are being written.
     owed: BTreeSet<Arc<Key>>,
-    /// Files that could not be deleted, until then, and why the last of them.
-    refused: BTreeSet<Arc<str>>,
-    failing: Option<String>,
+    /// What could not be deleted, until then.
+    refused: Refused,
     /// Another process had the right to delete when there last was something to.
     waiting: bool,
 }
 
 impl Hands {
     pub(super) fn new(directory: PathBuf, state: PathBuf, counts: Arc<Counts>) -> Self {
-        let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { directory, state, counts, keeper: None, said, owed, refused, failing: None, waiting: false }
+        let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), Refused::default());
+        Self { directory, state, counts, keeper: None, said, owed, refused, waiting: false }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -122,9 +125,9 @@ impl Hands {
             }
         };
         let again = matches!(round.look, Look::Unsettled | Look::Everything);
-        let mut touched = match round.look {
+        let mut touched = match &round.look {
             Look::Nowhere => BTreeSet::new(),
-            Look::At(names) => keeper.look(&names)?,
+            Look::At(names) => keeper.look(names)?,
             Look::Unsettled => keeper.look(&keeper.unsettled())?,
             Look::Everything => keeper.rescan()?,
         };
@@ -133,7 +136,10 @@ impl Hands {
         }
         if again {
             touched.append(&mut self.owed);
-            self.refused.clear();
+            self.refused.try_again();
+            // From the start on, not only when something is to go: whoever else would delete here knows nothing of jobs.
+            // That it cannot be had matters, and is said, when something is.
+            drop(keeper.may_delete());
         }
         ended.totals = Some(keeper.index().totals());
         if round.save
@@ -141,40 +147,70 @@ impl Hands {
         {
             tracing::warn!(%why, "archives will be read again after a restart");
         }
-        let Some(policy) = round.policy else { return Ok(()) };
+        let Some(policy) = round.policy.take() else { return Ok(()) };
         round.circumstances.room = keeper.room().ok();
-        let mut deletions = select(keeper.index(), &policy, &round.circumstances, scope(round.everybody, &touched));
         if policy.dry_run {
-            for deletion in deletions.iter().filter(|deletion| self.said.insert(Arc::clone(&deletion.file))) {
-                say(deletion, "would delete an archive (dry run)");
-            }
+            self.rehearse(&policy, &round, &touched);
             return Ok(());
         }
         self.said.clear();
-        if !deletions.is_empty() {
-            self.waiting = !keeper.may_delete()?;
-        } else if again {
-            self.waiting = false;
-        }
-        if self.waiting {
-            ended.idle = Some(("AnotherDeletes", "another process keeps this directory".to_owned()));
+        self.waiting &= !again;
+        self.hold(&policy, round, &touched, ended)?;
+        if ended.idle.is_some() {
             self.owed.extend(touched);
-            return Ok(());
+        } else if again {
+            self.refused.settle();
         }
-        deletions.retain(|deletion| !self.refused.contains(&deletion.file));
-        for deletion in deletions {
-            self.delete(&deletion, ended);
-        }
-        if again && self.refused.is_empty() {
-            self.failing = None;
-        }
-        ended.failing.clone_from(&self.failing);
+        ended.failing = self.refused.why();
         self.settle(ended);
         Ok(())
     }
 
+    /// Says what would be deleted, of each file once.
+    fn rehearse(&mut self, policy: &Policy, round: &Round, touched: &BTreeSet<Arc<Key>>) {
+        let Some(keeper) = &self.keeper else { return };
+        let scope = scope(round.everybody, touched);
+        let deletions = select(keeper.index(), policy, &round.circumstances, scope);
+        for deletion in deletions.iter().filter(|deletion| self.said.insert(Arc::clone(&deletion.file))) {
+            say(deletion, "would delete an archive (dry run)");
+        }
+    }
+
+    /// Selects and deletes, until there is nothing more that can be.
+    fn hold(
+        &mut self,
+        policy: &Policy,
+        mut round: Round,
+        touched: &BTreeSet<Arc<Key>>,
+        ended: &mut Ended,
+    ) -> Result<(), FileError> {
+        for _ in 0..ATTEMPTS {
+            let Some(keeper) = &mut self.keeper else { break };
+            // What cannot go stays like what is pinned, and the next oldest goes in its place.
+            round.circumstances.in_use.extend(self.refused.files().iter().map(ToString::to_string));
+            let scope = scope(round.everybody, touched);
+            let deletions = select(keeper.index(), policy, &round.circumstances, scope);
+            if !deletions.is_empty() {
+                self.waiting = !keeper.may_delete()?;
+            }
+            if self.waiting {
+                ended.idle = Some(("AnotherDeletes", "another process keeps this directory".to_owned()));
+                break;
+            }
+            let before = self.refused.files().len();
+            deletions.iter().for_each(|deletion| self.delete(deletion, ended));
+            if self.refused.files().len() == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn delete(&mut self, deletion: &Deletion, ended: &mut Ended) {
-        let Some(keeper) = &mut self.keeper else { return };
+        let Some(keeper) = self.keeper.as_mut().filter(|_| !self.refused.everything()) else {
+            self.owed.extend(deletion.key.clone());
+            return;
+        };
         match keeper.delete(deletion) {
             Ok(Outcome::Removed) => {
                 say(deletion, "deleted an archive");
@@ -183,13 +219,10 @@ impl Hands {
             }
             Ok(Outcome::Left) => tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays"),
             Err(why) => {
-                let why = why.to_string();
-                if self.failing.as_ref() != Some(&why) {
+                if self.refused.hear(&deletion.file, &why) {
                     tracing::warn!(%why, "cannot delete an archive; it is tried again");
                 }
                 keeper.failed();
-                self.refused.insert(Arc::clone(&deletion.file));
-                self.failing = Some(why);
             }
         }
         self.owed.extend(deletion.key.clone());
