@@ -43,9 +43,10 @@ pub fn at_first(state: &Path) -> Orders {
 pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<Arc<Orders>>) {
     let mut wait = BACKOFF.0;
     let mut told = String::new();
+    let mut memory = Memory { files: Beneath::new(&state), kept: None, told: String::new() };
     loop {
         let ended = tokio::select! {
-            ended = list_and_watch(&client, &state, &orders) => ended,
+            ended = list_and_watch(&client, &mut memory, &orders) => ended,
             () = orders.closed() => return,
         };
         match ended {
@@ -66,10 +67,14 @@ pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<
     }
 }
 
-async fn list_and_watch(client: &ApiClient, state: &Path, orders: &watch::Sender<Arc<Orders>>) -> Result<(), ApiError> {
+async fn list_and_watch(
+    client: &ApiClient,
+    memory: &mut Memory,
+    orders: &watch::Sender<Arc<Orders>>,
+) -> Result<(), ApiError> {
     let path = format!("/apis/{GROUP}/{VERSION}/{PLURAL}");
     let (mut objects, version) = client.read(&Call::get(&path, Verb::List), LIMIT, list).await?;
-    publish(&objects, state, orders);
+    publish(&objects, memory, orders);
     let seconds = WATCH.as_secs();
     let call = format!("{path}?watch=1&resourceVersion={version}&timeoutSeconds={seconds}");
     let mut lines = client.stream(&Call::get(call, Verb::Watch), LIMIT).await?;
@@ -81,7 +86,7 @@ async fn list_and_watch(client: &ApiClient, state: &Path, orders: &watch::Sender
         if ended || !heard(&line, &mut objects) {
             return Ok(());
         }
-        publish(&objects, state, orders);
+        publish(&objects, memory, orders);
     }
 }
 
@@ -112,31 +117,61 @@ fn heard(line: &[u8], objects: &mut BTreeMap<String, Value>) -> bool {
     true
 }
 
-fn publish(objects: &BTreeMap<String, Value>, state: &Path, orders: &watch::Sender<Arc<Orders>>) {
+fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, orders: &watch::Sender<Arc<Orders>>) {
     let objects: Vec<Value> = objects.values().cloned().collect();
     let before = Arc::clone(&orders.borrow());
     let (now, kept) = orders::of_resources(&objects, &before);
-    if now == *before && (kept.is_none() || before.policy.is_some()) {
-        return;
+    if now.refused.is_empty() {
+        memory.keep(kept);
     }
-    let refused = !now.refused.is_empty();
-    if !refused && let Err(why) = keep(state, kept.as_ref()) {
-        tracing::warn!(%why, "the policy will not be known after a restart without the API");
+    if now != *before {
+        tell(&now);
+        orders.send_replace(Arc::new(now));
     }
-    tell(&now);
-    orders.send_replace(Arc::new(now));
 }
 
-fn keep(state: &Path, kept: Option<&Kept>) -> Result<(), FileError> {
-    let files = Beneath::new(state);
-    match kept {
-        Some(kept) => {
-            // Of strings, numbers and JSON itself: it has a form.
-            let text = serde_json::to_vec(kept).unwrap_or_default();
-            atomic::write(&files, KEPT, &text, 0o600).map(drop)
+/// What the next start is to know without the API.
+struct Memory {
+    files: Beneath,
+    /// What is on disk, if this process wrote it.
+    kept: Option<Option<Kept>>,
+    /// The last failure.
+    told: String,
+}
+
+impl Memory {
+    /// Writes it down if it is not; what cannot be written is tried again with the next event, or the next list.
+    fn keep(&mut self, kept: Option<Kept>) {
+        if self.kept.as_ref() == Some(&kept) {
+            return;
         }
-        None if files.stat(KEPT)?.is_some() => files.remove_file(KEPT).and_then(|()| files.sync_dir("")),
-        None => Ok(()),
+        match self.write(kept.as_ref()) {
+            Ok(()) => {
+                self.kept = Some(kept);
+                self.told.clear();
+            }
+            Err(why) => {
+                let why = why.to_string();
+                if self.told != why {
+                    tracing::warn!(%why, "the policy would not be known after a restart without the API; it is tried again");
+                    self.told = why;
+                }
+            }
+        }
+    }
+
+    fn write(&self, kept: Option<&Kept>) -> Result<(), FileError> {
+        match kept {
+            Some(kept) => {
+                // Of strings, numbers and JSON itself: it has a form.
+                let text = serde_json::to_vec(kept).unwrap_or_default();
+                atomic::write(&self.files, KEPT, &text, 0o600).map(drop)
+            }
+            None if self.files.stat(KEPT)?.is_some() => {
+                self.files.remove_file(KEPT).and_then(|()| self.files.sync_dir(""))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct World {
     pub there: BTreeSet<String>,
     /// Every answer is 503.
     pub down: bool,
+    /// Every answer about pods and namespaces is.
+    pub pods_are_away: bool,
     pub statuses: Vec<(String, Value)>,
     pub events: Vec<Value>,
     /// How often it was asked whether something is there.
@@ -114,6 +116,9 @@ async fn answer(api: Api, request: Request) -> Response {
         "GET" if is_owner => {
             let mut world = api.world();
             world.asked += 1;
+            if world.pods_are_away {
+                return status(503, "ServiceUnavailable");
+            }
             let kind = if path.contains("/pods/") { "Pod" } else { "Namespace" };
             if world.there.contains(&path) {
                 axum::Json(json!({"kind": kind})).into_response()

@@ -22,13 +22,22 @@ struct Node {
     state: tempfile::TempDir,
     api: Api,
     counts: Arc<Counts>,
+    /// Between two rounds of questions about orphans.
+    round: Duration,
     running: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
 }
 
 impl Node {
     async fn new() -> Self {
         let dir = || tempfile::tempdir().unwrap();
-        Self { dir: dir(), state: dir(), api: Api::start().await, counts: Arc::default(), running: None }
+        Self {
+            dir: dir(),
+            state: dir(),
+            api: Api::start().await,
+            counts: Arc::default(),
+            round: Duration::from_millis(300),
+            running: None,
+        }
     }
 
     fn path(&self) -> &Path {
@@ -48,7 +57,7 @@ impl Node {
             tick: millis(50),
             growing: millis(200),
             rescan: Duration::from_secs(600),
-            orphans: millis(300),
+            orphans: self.round,
             apart: millis(150),
             status: millis(100),
         };
@@ -168,6 +177,37 @@ async fn an_orphan_goes_when_its_pod_is_gone_and_not_while_the_api_is_away() {
     node.api.world().down = false;
     node.until("it goes", <[String]>::is_empty).await;
     assert!(node.counts.now().deleted.contains(&("orphan", 1)));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_could_not_be_asked_about_is_asked_about_soon_after_the_api_is_back() {
+    let mut node = Node::new().await;
+    put(node.path(), C, 1);
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"globalPolicy": {"retainOrphan": false}})));
+    node.api.world().pods_are_away = true;
+    node.round = Duration::from_secs(3600);
+    node.run().await;
+    node.api.until("it is asked for the pod", |world| world.asked > 1).await;
+    node.api.world().pods_are_away = false;
+    node.until("it goes, without waiting for the next round", <[String]>::is_empty).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_policy_that_could_not_be_kept_is_kept_when_that_is_possible() {
+    let mut node = Node::new().await;
+    let kept = node.state.path().join("policy.json");
+    std::fs::create_dir(&kept).unwrap();
+    let keep = |generation: i64| json!({"maxCheckpointsPerContainer": generation});
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(keep(1)));
+    node.run().await;
+    node.api.until("a status", |world| !world.statuses.is_empty()).await;
+    assert!(kept.is_dir());
+    std::fs::remove_dir(&kept).unwrap();
+    // Nothing of it is new; the event alone is.
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(keep(1)));
+    until("it is kept", || kept.is_file()).await;
     node.stop().await;
 }
 
