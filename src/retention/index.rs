@@ -67,8 +67,8 @@ pub struct Place {
 pub struct Container {
     /// Bytes of each, the oldest first.
     pub archives: BTreeMap<Place, u64>,
-    /// Of all.
-    pub bytes: u64,
+    /// Of all; sparse files may claim more together than 64 bits say.
+    pub bytes: u128,
 }
 
 /// How much there is.
@@ -97,7 +97,7 @@ pub struct Index {
     /// Not whole: not by place, for they are not archives yet.
     open: BTreeSet<Arc<str>>,
     pins: BTreeSet<String>,
-    bytes: u64,
+    bytes: u128,
 }
 
 /// The name of the plain archive that a file belongs to: the archive, its seal, or what lies beside them.
@@ -124,14 +124,14 @@ impl Index {
     pub fn put(&mut self, file: &str, seen: Seen) -> BTreeSet<Arc<Key>> {
         let mut touched: BTreeSet<Arc<Key>> = self.forget(file).into_iter().collect();
         let file: Arc<str> = file.into();
-        self.bytes += seen.stamp.size;
+        self.bytes += u128::from(seen.stamp.size);
         if let Found::Whole { key, checkpointed } = &seen.found {
             let key =
                 self.containers.get_key_value(key).map_or_else(|| Arc::clone(key), |(known, _)| Arc::clone(known));
             let place = Place { at: taken(&file, &seen, *checkpointed), file: Arc::clone(&file) };
             let container = self.containers.entry(Arc::clone(&key)).or_default();
             container.archives.insert(place.clone(), seen.stamp.size);
-            container.bytes += seen.stamp.size;
+            container.bytes += u128::from(seen.stamp.size);
             self.by_time.insert(place, Arc::clone(&key));
             touched.insert(key);
         } else {
@@ -144,7 +144,7 @@ impl Index {
     /// A file is no longer there; says whose it was.
     pub fn forget(&mut self, file: &str) -> Option<Arc<Key>> {
         let (file, seen) = self.files.remove_entry(file)?;
-        self.bytes -= seen.stamp.size;
+        self.bytes -= u128::from(seen.stamp.size);
         let Found::Whole { key, checkpointed } = &seen.found else {
             self.open.remove(&file);
             return None;
@@ -153,7 +153,7 @@ impl Index {
         let key = self.by_time.remove(&place).unwrap_or_else(|| Arc::clone(key));
         if let Some(container) = self.containers.get_mut(&key) {
             container.archives.remove(&place);
-            container.bytes -= seen.stamp.size;
+            container.bytes -= u128::from(seen.stamp.size);
             if container.archives.is_empty() {
                 self.containers.remove(&key);
             }
@@ -223,13 +223,14 @@ impl Index {
     }
 
     /// Bytes of all files.
-    pub fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u128 {
         self.bytes
     }
 
     /// Everything, counted; O(log n) for each pin and each file that is no whole archive.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { archives: self.by_time.len() as u64, bytes: self.bytes, ..Totals::default() };
+        let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
+        let mut totals = Totals { archives: self.by_time.len() as u64, bytes, ..Totals::default() };
         for (_, seen) in self.open() {
             match seen.found {
                 Found::Growing => totals.growing += 1,

@@ -143,8 +143,8 @@ struct Selection<'a> {
     circumstances: &'a Circumstances,
     chosen: HashMap<Arc<str>, Deletion>,
     /// Number and bytes of what is chosen, by container.
-    taken: HashMap<Arc<Key>, (u64, u64)>,
-    freed: u64,
+    taken: HashMap<Arc<Key>, (u64, u128)>,
+    freed: u128,
 }
 
 impl<'a> Selection<'a> {
@@ -152,9 +152,9 @@ impl<'a> Selection<'a> {
         if let Some(key) = key {
             let (count, bytes) = self.taken.entry(Arc::clone(key)).or_default();
             *count += 1;
-            *bytes += size;
+            *bytes += u128::from(size);
         }
-        self.freed += size;
+        self.freed += u128::from(size);
         let deletion = Deletion { file: Arc::clone(&place.file), key: key.cloned(), at: place.at, size, why };
         self.chosen.insert(Arc::clone(&place.file), deletion);
     }
@@ -277,16 +277,16 @@ impl<'a> Selection<'a> {
     fn sums(&mut self, group: &'a Group) {
         let Some(limit) = group.limits.total else { return };
         let members = self.members(group);
-        let chosen: u64 = members.iter().filter_map(|(key, _)| self.taken.get(*key)).map(|(_, bytes)| bytes).sum();
-        let mut bytes = members.iter().map(|(_, container)| container.bytes).sum::<u64>() - chosen;
-        if bytes <= limit {
+        let chosen: u128 = members.iter().filter_map(|(key, _)| self.taken.get(*key)).map(|(_, bytes)| bytes).sum();
+        let mut bytes = members.iter().map(|(_, container)| container.bytes).sum::<u128>() - chosen;
+        if bytes <= limit.into() {
             return;
         }
         for (place, key, size) in self.candidates(&members) {
-            if bytes <= limit {
+            if bytes <= limit.into() {
                 break;
             }
-            bytes -= size;
+            bytes -= u128::from(size);
             self.choose(place, Some(key), size, Why::Sum { level: group.level, limit });
         }
     }
@@ -295,11 +295,11 @@ impl<'a> Selection<'a> {
     fn node(&mut self) {
         let index = self.index;
         if let Some(limit) = self.policy.max_total {
-            self.oldest_while(|selection| index.bytes() - selection.freed > limit, &Why::Node { limit });
+            self.oldest_while(|selection| index.bytes() - selection.freed > limit.into(), &Why::Node { limit });
         }
         if let (Some(min), Some(room)) = (self.policy.min_free, self.circumstances.room) {
             let limit = min.of(room.capacity);
-            let is_short = |selection: &Self| room.free.saturating_add(selection.freed) < limit;
+            let is_short = |selection: &Self| u128::from(room.free) + selection.freed < limit.into();
             self.oldest_while(is_short, &Why::Room { limit });
         }
     }

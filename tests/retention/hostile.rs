@@ -103,3 +103,22 @@ fn a_directory_that_is_not_there_is_an_error_and_one_that_was_replaced_is_seen()
     assert_eq!(keeper.index().totals().archives, 1);
     assert!(keeper.index().seen(&called(2)).is_some());
 }
+
+#[test]
+fn files_that_claim_to_be_larger_than_any_disk_are_counted_and_go() {
+    use pod_checkpointer::disk::directory::Stamp;
+    use pod_checkpointer::retention::index::{Found, Index, Seen};
+    use pod_checkpointer::retention::policy::Key;
+    let mut index = Index::default();
+    for second in 1..=3 {
+        let stamp = Stamp { inode: 1, size: u64::MAX, modified: second, changed: second };
+        let key = Arc::new(Key::new(C[0], C[1], C[2]));
+        index.put(&called(second), Seen { stamp, beside: None, found: Found::Whole { key, checkpointed: None } });
+    }
+    assert_eq!(index.totals().bytes, u64::MAX, "more cannot be said");
+    let policy = spec::read(&json!({"maxTotalSizePerNode": "1Gi"})).unwrap().policy;
+    let chosen = select(&index, &policy, &Circumstances::at(Timestamp::UNIX_EPOCH), Scope::All);
+    assert_eq!(chosen.len(), 3);
+    chosen.iter().for_each(|deletion| drop(index.forget(&deletion.file)));
+    assert_eq!(index.bytes(), 0);
+}

@@ -198,14 +198,14 @@ proptest! {
             match deletion.why {
                 Why::Number { level, limit } => prop_assert!(left(&index, &policy, level, key, &gone).0 > limit, "{deletion:?}"),
                 Why::Sum { level, limit } => prop_assert!(left(&index, &policy, level, key, &gone).1 > limit, "{deletion:?}"),
-                Why::Node { limit } => prop_assert!(index.bytes() - freed > limit),
-                Why::Room { limit } => prop_assert!((50 << 20) + freed < limit),
+                Why::Node { limit } => prop_assert!(index.bytes() - freed > limit.into()),
+                Why::Room { limit } => prop_assert!((50 << 20) + freed < limit.into()),
                 Why::Size { limit } => prop_assert!(deletion.size > limit),
                 Why::Age { limit } => prop_assert!(NOW - deletion.at.as_second() > i64::try_from(limit.as_secs()).expect("short")),
                 _ => prop_assert!(false, "{deletion:?}"),
             }
             gone.insert(Arc::clone(&deletion.file));
-            freed += deletion.size;
+            freed += u128::from(deletion.size);
         }
     }
 
