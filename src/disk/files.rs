@@ -36,6 +36,7 @@ fn advice(cause: &io::Error) -> &'static str {
         Some(nix::libc::ELOOP | nix::libc::EXDEV) => {
             "; a symbolic link or a mount stands in the path where this program makes directories: remove it"
         }
+        Some(nix::libc::EPERM) => "; it is immutable (see lsattr), or this program does not run as root",
         Some(nix::libc::ENOSYS) => "; openat2 is missing: Linux 5.6 or newer is needed, and seccomp must allow it",
         _ => match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free blocks or inodes there",

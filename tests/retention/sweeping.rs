@@ -321,6 +321,21 @@ async fn the_oldest_go_when_the_disk_is_to_have_more_room_than_it_has() {
 }
 
 #[tokio::test]
+async fn an_archive_whose_owner_or_rights_changed_meanwhile_goes_all_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut node = Node::new().await;
+    let files: Vec<_> = (1..=3).map(|second| put(node.path(), C, second)).collect();
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"maxCheckpointsPerContainer": 3})));
+    node.run().await;
+    until("all are seen", || node.there() == 3).await;
+    std::fs::set_permissions(node.path().join(&files[0]), std::fs::Permissions::from_mode(0o640)).unwrap();
+    put(node.path(), C, 4);
+    node.until("the oldest goes", |names| names.len() == 3 && !names.contains(&files[0])).await;
+    assert_eq!(node.counts.now().read, 5, "it was looked at again, and chosen again");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_policy_file_does_where_there_is_no_resource() {
     let mut node = Node::new().await;
     for second in 1..=3 {

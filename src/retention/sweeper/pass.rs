@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::refused::Refused;
 use super::scope;
+use crate::disk::directory::Room;
 use crate::disk::files::FileError;
 use crate::retention::counts::Counts;
 use crate::retention::index::{Index, Totals};
@@ -16,7 +17,7 @@ use crate::retention::policy::{Key, Policy};
 use crate::retention::select::{Circumstances, Deletion, select};
 use crate::retention::status::Done;
 
-/// How often in a round others are chosen in the place of files that cannot be deleted.
+/// How often in a round it is chosen anew, since files cannot be deleted, or are others than were chosen.
 const ATTEMPTS: usize = 8;
 
 /// What is looked at.
@@ -184,8 +185,12 @@ impl Hands {
         touched: &BTreeSet<Arc<Key>>,
         ended: &mut Ended,
     ) -> Result<(), FileError> {
+        let room = round.circumstances.room;
         for _ in 0..ATTEMPTS {
             let Some(keeper) = &mut self.keeper else { break };
+            // Not measured again: some filesystems give blocks back a moment later, and that must not cost more archives.
+            let freed: u64 = ended.done.iter().map(|done| done.size).sum();
+            round.circumstances.room = room.map(|room| Room { free: room.free.saturating_add(freed), ..room });
             // What cannot go stays like what is pinned, and the next oldest goes in its place.
             round.circumstances.in_use.extend(self.refused.files().iter().map(ToString::to_string));
             let scope = scope(round.everybody, touched);
@@ -197,25 +202,25 @@ impl Hands {
                 ended.idle = Some(("AnotherDeletes", "another process keeps this directory".to_owned()));
                 break;
             }
-            let before = self.refused.files().len();
-            deletions.iter().for_each(|deletion| self.delete(deletion, ended));
-            if self.refused.files().len() == before {
+            let gone = deletions.iter().filter(|deletion| self.delete(deletion, ended)).count();
+            if gone == deletions.len() || self.refused.everything() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn delete(&mut self, deletion: &Deletion, ended: &mut Ended) {
+    /// Whether it is gone.
+    fn delete(&mut self, deletion: &Deletion, ended: &mut Ended) -> bool {
         let Some(keeper) = self.keeper.as_mut().filter(|_| !self.refused.everything()) else {
             self.owed.extend(deletion.key.clone());
-            return;
+            return false;
         };
         match keeper.delete(deletion) {
             Ok(Outcome::Removed) => {
                 say(deletion, "deleted an archive");
                 ended.done.push(done(deletion));
-                return;
+                return true;
             }
             Ok(Outcome::Left) => tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays"),
             Err(why) => {
@@ -226,6 +231,7 @@ impl Hands {
             }
         }
         self.owed.extend(deletion.key.clone());
+        false
     }
 
     /// What was removed stays removed.

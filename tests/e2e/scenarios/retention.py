@@ -1,24 +1,24 @@
 """Archives stay within the policy on the node where they are: the original's sample, a change of policy, a pin, a pod that is gone."""
 
+import json
 import time
 
-from cluster import Failed, wait_until
+from cluster import wait_until
 from cluster.registry import Registry
 
 from .. import containers
+from ..archives import KIND, Archives, Policy
 from ..binary import ROOT
 from ..containers import COUNTER, NAMESPACE
-from ..service import ARCHIVES, Service
+from ..service import ARCHIVES, PORT, Service
 from .restore_self_test import Kubelet
 
 NODES = 2
 
 # The original's sample: its sizes are bare numbers, which taken for bytes would delete everything.
-SAMPLE = {"apiVersion": "criu.org/v1", "kind": "CheckpointRestoreOperator", "metadata": {"name": "checkpointrestoreoperator-sample", "namespace": NAMESPACE},
-          "spec": {"checkpointDirectory": ARCHIVES, "applyPoliciesImmediately": False,
-                   "globalPolicy": {"retainOrphan": True, "maxCheckpointsPerNamespace": 50, "maxCheckpointsPerPod": 30, "maxCheckpointsPerContainer": 10,
-                                    "maxCheckpointSize": 10, "maxTotalSizePerNamespace": 1000, "maxTotalSizePerPod": 500, "maxTotalSizePerContainer": 100}}}
-OBJECT = f"/apis/criu.org/v1/namespaces/{NAMESPACE}/checkpointrestoreoperators/{SAMPLE['metadata']['name']}"
+SAMPLE = {"checkpointDirectory": ARCHIVES, "applyPoliciesImmediately": False,
+          "globalPolicy": {"retainOrphan": True, "maxCheckpointsPerNamespace": 50, "maxCheckpointsPerPod": 30, "maxCheckpointsPerContainer": 10,
+                           "maxCheckpointSize": 10, "maxTotalSizePerNamespace": 1000, "maxTotalSizePerPod": 500, "maxTotalSizePerContainer": 100}}
 
 
 def run(world):
@@ -29,100 +29,81 @@ def run(world):
     service = Service(world, registry)
     service.install()
     containers.start(world, containers.pod("counter", first, [("counter", base, COUNTER)]), containers.pod("other", second, [("counter", base, COUNTER)]))
-    here, there = Kubelet(world, first), Kubelet(world, second)
-    world.api.apply(SAMPLE)
-    wait_until("the policy on both nodes", lambda: len(nodes(world)) == 2, limit=90)
+    here, there = Archives(first, Kubelet(world, first)), Archives(second, Kubelet(world, second))
+    policy = Policy(world, "checkpointrestoreoperator-sample", SAMPLE)
+    wait_until("the policy on both nodes", lambda: len(policy.nodes()) == 2, limit=90)
 
-    eleven = [take(service, first, here, "counter") for _ in range(11)]
+    eleven = [here.take("counter") for _ in range(11)]
     left = eleven[1:]
-    world.figure("the eleventh archive to the ten newest left", within(service, first, left))
-    other = take(service, second, there, "other")
+    world.figure("the eleventh archive to the ten newest left", here.wait_left(left))
+    other = there.take("other")
 
-    change(world, globalPolicy={"maxCheckpointsPerContainer": 4})
+    left = change_of_policy(world, policy, here, left)
+    left = [*pinned(world, here, left), here.take("counter")]
+    pin = f"{left[0]}.keep"
+    here.wait_left([*left, pin])
+    assert there.names() == {other}, "another node's archives"
+
+    orphans(world, policy, here, left, pin)
+    assert there.names() == {other}, "its pod is there"
+    told(world, service, policy, first)
+
+
+def change_of_policy(world, policy, here, left):
+    """It is applied to what lies there only when it says so; a value that cannot be changes nothing. Returns what is left."""
+    policy.change(globalPolicy={"maxCheckpointsPerContainer": 4})
     time.sleep(5)
-    assert service.archives(first) == set(left), "applied at once, although the policy says not to"
-    change(world, applyPoliciesImmediately=True)
+    assert here.names() == set(left), "applied at once, although the policy says not to"
+    policy.change(maxAge="soon", applyPoliciesImmediately=True)
+    message = policy.wait_condition(here.node, "Valid", "False", "Refused", "spec.maxAge")
+    world.note(f"a value that cannot be: {message}")
+    assert here.names() == set(left), "applied, although a part of it cannot be"
+    policy.change(maxAge=None)
     left = left[-4:]
-    world.figure("applyPoliciesImmediately to the four newest left", within(service, first, left))
+    world.figure("applyPoliciesImmediately to the four newest left", here.wait_left(left))
+    policy.wait_condition(here.node, "Valid", "True", "Read", "spec.globalPolicy.maxCheckpointSize")
+    return left
 
-    first.disk(f"{ARCHIVES}/{left[0]}.keep").touch()
-    left = [left[0], *left[2:], take(service, first, here, "counter")]
-    within(service, first, left, also={f"{left[0]}.keep"})
-    assert service.archives(second) == {other}, "another node's archives"
 
+def pinned(world, here, left):
+    """The oldest is pinned from the command line, which says what a policy would delete; returns those that another one leaves."""
+    node, archive = here.node, [world.binary, "archive"]
+    node.run(*archive, "pin", f"{ARCHIVES}/{left[0]}")
+    listed = json.loads(node.run(*archive, "ls", ARCHIVES, "-o", "json"))
+    assert {(each["file"], each["metadata"]["pod"]) for each in listed} == {(name, "counter") for name in left}, listed
+    strict = world.cluster.state / "strict.yaml"
+    strict.write_text("maxCheckpointsPerContainer: 2\n")
+    chosen = json.loads(node.run(*archive, "prune", "--policy", strict, "--dry-run", "-o", "json"))
+    assert [each["file"] for each in chosen] == left[1:3], chosen
+    world.note(f"archive prune --dry-run: {chosen[0]['file']}: {chosen[0]['why']}")
+    refused = node.run(*archive, "prune", "--policy", strict, "--yes", check=False)
+    assert "another process" in refused and here.names() == {*left, f"{left[0]}.keep"}, refused
+    return [left[0], *left[2:]]
+
+
+def orphans(world, policy, here, left, pin):
+    """Archives of a pod that is gone stay unless the policy says otherwise, and as long as the API server says nothing."""
     world.api.kubectl("delete", "pod", "-n", NAMESPACE, "counter", "--now")
     time.sleep(5)
-    assert service.archives(first) == {*left, f"{left[0]}.keep"}, "orphans are kept unless the policy says otherwise"
-    change(world, globalPolicy={"retainOrphan": False})
+    assert here.names() == {*left, pin}, "orphans are kept unless the policy says otherwise"
+    policy.change(globalPolicy={"retainOrphan": False})
     world.control_plane.stop()
     time.sleep(45)
-    assert service.archives(first) == {*left, f"{left[0]}.keep"}, "an API server that does not answer says of no pod that it is gone"
+    assert here.names() == {*left, pin}, "an API server that does not answer says of no pod that it is gone"
     world.control_plane.start()
-    world.figure("API back to the orphans gone, the pinned one left", within(service, first, left[:1], also={f"{left[0]}.keep"}, limit=420))
-    assert service.archives(second) == {other}, "its pod is there"
-    told(world, service, first)
-    full_disk(world, service, second, there)
+    world.figure("API back to the orphans gone, the pinned one left", here.wait_left([left[0], pin], limit=150))
 
 
-def full_disk(world, service, node, kubelet):
-    """On a disk for eleven archives, more than that are taken one after the other, and the kubelet never runs out of room."""
-    node.run("mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "small", ARCHIVES)
-    service.kill(node)  # its next container is given the small disk
-    change(world, minFreeSpace="40%", globalPolicy={"maxCheckpointsPerContainer": 100})
-    service.wait_ready()
-    on_disk = lambda: node.run("sh", "-c", f"ls {ARCHIVES}").split()  # noqa: E731
-    taken = 0
-    for _ in range(16):
-        time.sleep(1.1)
-        status, answer = kubelet(f"{NAMESPACE}/other/counter")
-        assert status == 200, f"after {taken} archives: {status}: {answer}"
-        taken += 1
-    wait_until("room again", lambda: 3 <= len(on_disk()) < 9, limit=30)
-    world.note(f"{taken} archives of about 270 KB on 3 MiB with minFreeSpace: 40%: the kubelet wrote every one, {len(on_disk())} are left")
-
-
-def nodes(world):
-    return world.api.get(OBJECT).get("status", {}).get("nodes", [])
-
-
-def change(world, **spec):
-    world.api.patch(OBJECT, {"spec": spec})
-
-
-def take(service, node, kubelet, pod):
-    """Has the kubelet take a checkpoint; returns the archive's name. The kubelet names them by the second."""
-    before = service.archives(node)
-    time.sleep(1.1)
-    status, answer = kubelet(f"{NAMESPACE}/{pod}/counter")
-    assert status == 200, (status, answer)
-    new = {name for name in service.archives(node) - before if name.endswith(".tar")}
-    if len(new) != 1:
-        raise Failed(f"new archives: {sorted(new)}")
-    return new.pop()
-
-
-def within(service, node, names, also=frozenset(), limit=30):
-    """Waits until just these archives are there, and still are a moment later; returns the seconds it took."""
-    began = time.time()
-
-    def settled():
-        found = service.archives(node)
-        if found != {*names, *also}:
-            raise Failed(f"there are {sorted(found)}, to be left are {sorted({*names, *also})}")
-        return True
-    wait_until(f"{len(names)} archives left", settled, limit)
-    took = time.time() - began
-    time.sleep(3)
-    settled()
-    return took
-
-
-def told(world, service, node):
-    """What was deleted is in the log, on the object and in an Event, with the reason."""
+def told(world, service, policy, node):
+    """What was deleted is in the log, on the object, in an Event and in metrics, with the reason."""
     log = service.said(node)
     assert log.count("deleted") >= 11, log[-3000:]
-    mine = wait_until("this node's part of the status", lambda: [each for each in nodes(world) if each["node"] == node.name and each.get("lastDeletion")], limit=60)[0]
+    mine = wait_until("this node's part of the status", lambda: policy.of(node).get("lastDeletion") and policy.of(node), limit=60)
     world.note(f"status of {node.name}: {mine}")
     events = wait_until("an Event of a deletion", lambda: [event for event in world.api.get(f"/api/v1/namespaces/{NAMESPACE}/events")["items"]
-                                                            if event["involvedObject"]["kind"] == SAMPLE["kind"]], limit=30)
+                                                            if event["involvedObject"]["kind"] == KIND], limit=30)
     world.note(f"Event: {events[0]['reason']}: {events[0]['message']}")
+    status, metrics = service.ask(node, "GET", "/metrics")
+    assert status == 200 and 'container_checkpoints_archives_deleted_total{reason="orphan"} 3' in metrics, metrics
+    for line in ('archives{state="whole"} 1', 'archives{state="pinned"} 1'):
+        assert f"container_checkpoints_{line}\n" in metrics, metrics
