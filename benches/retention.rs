@@ -48,15 +48,16 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
         sparse(&dir, number)?;
     }
     println!("{many} archives of {CONTAINERS} containers, {} MiB each, sparse", MEMORY >> 20);
-    let before = resident()?;
+    let before = memory("RssAnon:")?;
     let counts: Arc<Counts> = Arc::default();
     let mut keeper = Keeper::open(&dir, Some(&state), Arc::clone(&counts))?;
     let cold = timed("cold start: every archive read once, by its headers", || {
         keeper.rescan()?;
         Ok(())
     })?;
-    println!("  memory of the index: {} MiB", (resident()?.saturating_sub(before)) >> 20);
+    println!("  memory of the index: {} MiB", memory("RssAnon:")?.saturating_sub(before) >> 20);
     timed("index written down", || Ok(keeper.save()?))?;
+    println!("  memory of this process at its peak: {} MiB (the DaemonSet's limit: 128 MiB)", memory("VmHWM:")? >> 20);
     drop(keeper);
     let reads = counts.now().read;
     let started = Instant::now();
@@ -123,9 +124,9 @@ fn read_whole(dir: &Path, count: usize) -> Result<(), Box<dyn std::error::Error>
     Ok(())
 }
 
-/// Bytes of this process's own memory.
-fn resident() -> io::Result<u64> {
+/// Bytes of this process, by the name of a line that the kernel has about them.
+fn memory(of: &str) -> io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(of)).unwrap_or_default();
     Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) << 10)
 }
