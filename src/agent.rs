@@ -20,12 +20,12 @@ use crate::node::cri::Cri;
 use crate::node::endpoint;
 use crate::node::kubelet::KubeletDir;
 use crate::node::runtime_watch::{self, RuntimeWatch};
-use crate::pod::apply::Executor;
-use crate::pod::capture::{CaptureTerms, Capturer};
-use crate::pod::observe::Observer;
-use crate::pod::reconciler::{Ended, Reconciler};
-use crate::pod::store::{Layout, Store};
-use crate::pod::volatile::Volatile;
+use crate::reconcile::apply::Executor;
+use crate::reconcile::capture::{CaptureTerms, Capturer};
+use crate::reconcile::observe::Observer;
+use crate::reconcile::reconciler::{Ended, Reconciler};
+use crate::reconcile::volatile::Volatile;
+use crate::store::{Layout, Store};
 use crate::telemetry::metrics::Metrics;
 
 mod telling;

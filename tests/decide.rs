@@ -5,11 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use pod_checkpointer::node::ContainerState::{Exited, Running};
 use pod_checkpointer::pod::moment::{Moment, Reading};
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::plan::Step;
 use pod_checkpointer::pod::report::Phase;
+use pod_checkpointer::pod::runtime::ContainerState::{Exited, Running};
 use pod_checkpointer::pod::snapshot::CaptureFailure;
 use world::{World, key};
 
@@ -195,7 +195,7 @@ fn assets_stay_while_the_twin_still_runs_from_them() {
     assert_eq!(world.pass().steps, vec![]);
     world.snapshot.runtime = Reading::Unavailable("no answer".into());
     assert_eq!(world.pass().steps, vec![], "unknown is not absent");
-    world.snapshot.runtime = Reading::Seen(pod_checkpointer::node::NodePods::default(), world.now);
+    world.snapshot.runtime = Reading::Seen(pod_checkpointer::pod::runtime::NodePods::default(), world.now);
     assert_eq!(world.pass().steps, vec![Step::RemoveAssets(key("web-1"))]);
 }
 

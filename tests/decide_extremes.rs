@@ -5,13 +5,13 @@ mod world;
 
 use std::time::Duration;
 
-use pod_checkpointer::node::ContainerState::{Exited, Running};
-use pod_checkpointer::node::{Container, NodePods};
 use pod_checkpointer::pod::key::ContainerId;
 use pod_checkpointer::pod::memory::{Gone, Memory, PodMemory};
 use pod_checkpointer::pod::moment::Reading;
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::report::Phase;
+use pod_checkpointer::pod::runtime::ContainerState::{Exited, Running};
+use pod_checkpointer::pod::runtime::{Container, NodePods};
 use world::{World, key};
 
 const READY: Standing = Standing::Here { ready: true };

@@ -3,10 +3,10 @@
 #[path = "support/world.rs"]
 mod world;
 
-use pod_checkpointer::node::ContainerState::Running;
 use pod_checkpointer::pod::moment::{Moment, Reading};
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::plan::Step;
+use pod_checkpointer::pod::runtime::ContainerState::Running;
 use pod_checkpointer::pod::snapshot::Scheduling;
 use world::{World, key};
 

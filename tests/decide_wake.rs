@@ -3,9 +3,9 @@
 #[path = "support/world.rs"]
 mod world;
 
-use pod_checkpointer::node::ContainerState;
 use pod_checkpointer::pod::moment::Reading;
 use pod_checkpointer::pod::parent::Standing;
+use pod_checkpointer::pod::runtime::ContainerState;
 use pod_checkpointer::pod::snapshot::Scheduling;
 use world::World;
 

@@ -12,7 +12,7 @@ use nix::libc;
 use pod_checkpointer::pod::checkpoint::{Tree, annotation};
 use pod_checkpointer::pod::key::{PodKey, Uid};
 use pod_checkpointer::pod::snapshot::Inventory;
-use pod_checkpointer::pod::store::{Store, StoreError};
+use pod_checkpointer::store::{Store, StoreError};
 use serde_json::Value;
 
 use checkpoints::{checkpoint, key, volume, with};

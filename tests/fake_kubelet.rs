@@ -5,10 +5,10 @@ mod support;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pod_checkpointer::node::KubeletIdentity;
 use pod_checkpointer::node::cri::Cri;
 use pod_checkpointer::node::kubelet::KubeletDir;
 use pod_checkpointer::pod::key::SandboxId;
+use pod_checkpointer::pod::runtime::KubeletIdentity;
 use serde_json::{Value, json};
 use support::cri::FakeRuntime;
 use support::kubelet::{FakeKubelet, PodStatus, Settings};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use pod_checkpointer::node::cri::{Cri, CriError, proto};
 use pod_checkpointer::node::images::look_up;
 use pod_checkpointer::node::kubelet::KubeletDir;
-use pod_checkpointer::node::{ContainerState, ImagePresence, NodePods, Source};
 use pod_checkpointer::pod::key::SandboxId;
+use pod_checkpointer::pod::runtime::{ContainerState, ImagePresence, NodePods, Source};
 use support::cri::FakeRuntime;
 use support::machine::Shared;
 

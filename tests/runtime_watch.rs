@@ -5,10 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pod_checkpointer::node::NodePods;
 use pod_checkpointer::node::cri::Cri;
 use pod_checkpointer::node::runtime_watch::{Pace, RuntimeWatch};
 use pod_checkpointer::pod::moment::{Moment, Reading};
+use pod_checkpointer::pod::runtime::NodePods;
 use support::cri::FakeRuntime;
 use support::machine::Shared;
 use tokio::sync::watch;

@@ -2,7 +2,7 @@
 
 mod pods;
 
-use pod_checkpointer::node::ImagePresence;
+use pod_checkpointer::pod::runtime::ImagePresence;
 use pod_checkpointer::pod::sanitize::{NodeFacts, sanitize};
 use pod_checkpointer::pod::wanted::Assets;
 use pods::{config_map, facts, fetched, parent, pod, secret, small, small_container, with_image};

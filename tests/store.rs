@@ -13,7 +13,7 @@ use pod_checkpointer::disk::atomic::Written;
 use pod_checkpointer::pod::checkpoint::{Tree, annotation};
 use pod_checkpointer::pod::key::{PodKey, Uid};
 use pod_checkpointer::pod::snapshot::{Inventory, LegacyFiles};
-use pod_checkpointer::pod::store::{Layout, Store, StoreError};
+use pod_checkpointer::store::{Layout, Store, StoreError};
 use proptest::prelude::*;
 use serde_json::json;
 

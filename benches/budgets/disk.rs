@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pod_checkpointer::pod::checkpoint::Tree;
 use pod_checkpointer::pod::key::PodKey;
-use pod_checkpointer::pod::store::{Layout, Store};
+use pod_checkpointer::store::{Layout, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 

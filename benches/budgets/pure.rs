@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pod_checkpointer::node::ContainerState::Running;
 use pod_checkpointer::pod::lifecycle::decide;
 use pod_checkpointer::pod::parent::{Parent, Standing};
+use pod_checkpointer::pod::runtime::ContainerState::Running;
 use pod_checkpointer::pod::sanitize::sanitize;
 use serde_json::Value;
 

@@ -8,16 +8,16 @@ use super::watchdog::Watchdog;
 use crate::clock;
 use crate::cluster::client::ApiClient;
 use crate::http::View;
-use crate::pod::apply::Outcome;
-use crate::pod::capture::CaptureError;
 use crate::pod::key::PodKey;
 use crate::pod::moment::{Moment, Reading};
 use crate::pod::plan::Decision;
-use crate::pod::reconciler::Audience;
 use crate::pod::report::{Phase, PodReport};
 use crate::pod::snapshot::{Answer, Snapshot};
 use crate::pod::status::StatusDoc;
-use crate::pod::volatile::Volatile;
+use crate::reconcile::apply::Outcome;
+use crate::reconcile::capture::CaptureError;
+use crate::reconcile::reconciler::Audience;
+use crate::reconcile::volatile::Volatile;
 use crate::telemetry::metrics::{self, Metrics};
 
 /// Who listens.

@@ -12,7 +12,7 @@ use super::{DONE, FAILED, MISUSED, output};
 use crate::pod::checkpoint::Checkpoint;
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
-use crate::pod::store::yaml;
+use crate::store::yaml;
 
 pub use input::BadInput;
 

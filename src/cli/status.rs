@@ -13,11 +13,12 @@ use super::output::{self, Format};
 use super::{DONE, FAILED, MISUSED, NOT_RESTORABLE, node_view, runtime};
 use crate::clock;
 use crate::config::{NodeArgs, NodeConfig};
+use crate::node::images;
 use crate::node::kubelet::KubeletDir;
-use crate::node::{ImageRefs, Images, NodePods, images};
+use crate::pod::runtime::{ImageRefs, Images, NodePods};
 use crate::pod::snapshot::Inventory;
 use crate::pod::status::StatusDoc;
-use crate::pod::store::{Layout, Store};
+use crate::store::{Layout, Store};
 
 pub mod merge;
 mod text;

@@ -12,10 +12,10 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::NodePods;
 use super::endpoint::{self, EndpointError};
 use super::listing::node_pods;
 use crate::pod::key::SandboxId;
+use crate::pod::runtime::NodePods;
 use proto::image_service_client::ImageServiceClient;
 use proto::runtime_service_client::RuntimeServiceClient;
 

@@ -6,7 +6,7 @@ use futures::stream::{StreamExt, iter};
 use super::cri::Cri;
 use super::kubelet::KubeletDir;
 use super::pull_records::{Access, PullRecords};
-use super::{ImagePresence, ImageRefs, Images};
+use crate::pod::runtime::{ImagePresence, ImageRefs, Images};
 
 /// Questions to the runtime at one time.
 const AT_ONCE: usize = 8;

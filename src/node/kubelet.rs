@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::KubeletIdentity;
+use crate::pod::runtime::KubeletIdentity;
 
 /// `--root-dir` of a kubelet that was not told otherwise.
 pub const DEFAULT_DIR: &str = "/var/lib/kubelet";

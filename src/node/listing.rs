@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::cri::proto;
-use super::{Container, ContainerState, NodePods, Sandbox, Source};
 use crate::pod::key::{
     CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION, ContainerId, PodKey, SandboxId, Uid,
 };
+use crate::pod::runtime::{Container, ContainerState, NodePods, Sandbox, Source};
 
 const POD_NAME: &str = "io.kubernetes.pod.name";
 const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";

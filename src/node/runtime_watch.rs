@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::NodePods;
 use super::cri::{Cri, CriError, Events};
 use crate::clock;
 use crate::pod::moment::Reading;
+use crate::pod::runtime::NodePods;
 
 /// The delays of the watch.
 #[derive(Debug, Clone)]

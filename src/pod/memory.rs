@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{ContainerId, Lineage, PodKey, Uid};
 use super::moment::Moment;
-use crate::node::KubeletIdentity;
+use crate::pod::runtime::KubeletIdentity;
 
 /// Timers, Yield state, and what was known at the last good read of the API.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

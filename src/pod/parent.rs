@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::duration;
-use crate::node::ImageRefs;
+use crate::pod::runtime::ImageRefs;
 
 use super::key::{
     CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION, InvalidName, Lineage, PodKey, Uid,

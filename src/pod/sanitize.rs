@@ -22,7 +22,7 @@ use super::parent::{MAX_OFFLINE_ANNOTATION, Parent};
 use super::volume::{Placed, fill, one_each, place};
 use super::wanted::Assets;
 use super::wanted::lack::Lack;
-use crate::node::Images;
+use crate::pod::runtime::Images;
 
 pub use kubelet_rule::has_api_object_reference;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::key::{Lineage, PodKey, Uid};
 use super::moment::{Moment, Reading};
 use super::parent::Parent;
-use crate::node::{KubeletIdentity, NodePods};
+use crate::pod::runtime::{KubeletIdentity, NodePods};
 
 /// What the API server last said, and when.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::PodKey;
 use super::report::{PodReport, Report};
-use crate::node::{ContainerState, NodePods, Sandbox, Source};
+use crate::pod::runtime::{ContainerState, NodePods, Sandbox, Source};
 
 /// One node's status. Every field may be missing when read, so that a bare [`Report`] can be read too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]

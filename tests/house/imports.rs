@@ -2,7 +2,7 @@
 
 use super::source::Source;
 
-/// `["pod", "store", "save"]` of `src/pod/store/save.rs`; nothing for `src/lib.rs`.
+/// `["store", "save"]` of `src/store/save.rs`; nothing for `src/lib.rs`.
 pub fn module(path: &str) -> Vec<String> {
     let path = path.strip_prefix("src/").unwrap_or(path);
     let path = path.strip_suffix(".rs").unwrap_or(path);

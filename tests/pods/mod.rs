@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use pod_checkpointer::node::ImagePresence;
 use pod_checkpointer::pod::parent::Parent;
+use pod_checkpointer::pod::runtime::ImagePresence;
 use pod_checkpointer::pod::sanitize::NodeFacts;
 use pod_checkpointer::pod::wanted::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef};
 use serde_json::{Value, json};

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pod_checkpointer::node::{Container, ContainerState, KubeletIdentity, NodePods, Sandbox, Source};
 use pod_checkpointer::pod::key::{ContainerId, Lineage, PodKey, SandboxId, Uid};
 use pod_checkpointer::pod::lifecycle::decide;
 use pod_checkpointer::pod::memory::Memory;
 use pod_checkpointer::pod::moment::{Moment, Reading};
 use pod_checkpointer::pod::parent::{Parent, Standing};
 use pod_checkpointer::pod::plan::{Decision, Step};
+use pod_checkpointer::pod::runtime::{Container, ContainerState, KubeletIdentity, NodePods, Sandbox, Source};
 use pod_checkpointer::pod::snapshot::{Answer, Api, Inventory, OnDisk, Own, Scope, Snapshot};
 use pod_checkpointer::pod::timings::Timings;
 use serde_json::json;

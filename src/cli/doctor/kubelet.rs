@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::check::Check;
 use crate::config::NodeConfig;
-use crate::node::KubeletIdentity;
 use crate::node::kubelet::{KubeletDir, KubeletError};
+use crate::pod::runtime::KubeletIdentity;
 
 pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
     let kubelet = KubeletDir::new(&node.kubelet_dir);

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::node::{ImagePresence, Images, NodePods, Sandbox, Source};
 use crate::pod::key::PodKey;
 use crate::pod::report::{Phase, PodReport};
+use crate::pod::runtime::{ImagePresence, Images, NodePods, Sandbox, Source};
 use crate::pod::snapshot::{Inventory, OnDisk};
 use crate::pod::status::{PodStatus, StatusDoc, running};
 

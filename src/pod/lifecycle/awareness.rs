@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::node::{ContainerState, KubeletIdentity, NodePods, Source};
 use crate::pod::key::ContainerId;
 use crate::pod::memory::KubeletMemory;
 use crate::pod::moment::Reading;
+use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, Source};
 
 /// What the kubelet can be expected to do without help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

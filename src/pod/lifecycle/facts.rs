@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::awareness::{Kubelet, judge};
 use super::presence::{OnNode, is_alive, main_containers, on_node, parent_sandboxes, ready_sandbox, static_sandboxes};
 use super::table::{Facts, View};
-use crate::node::{ContainerState, NodePods, Sandbox};
 use crate::pod::key::{ContainerId, PodKey, Uid};
 use crate::pod::memory::{Activation, CrashMemory, Gone, Memory, PodMemory};
 use crate::pod::moment::{Moment, Reading};
 use crate::pod::parent::{Parent, Standing};
 use crate::pod::report::Phase;
+use crate::pod::runtime::{ContainerState, NodePods, Sandbox};
 use crate::pod::snapshot::{Answer, Inventory, OnDisk, Snapshot};
 use crate::pod::timings::Timings;
 

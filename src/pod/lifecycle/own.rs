@@ -8,11 +8,11 @@ use super::presence::{OnNode, on_node, parent_sandboxes};
 use super::table::{Facts, View};
 use super::wake::own_refresh_is_due;
 use super::{Plan, capture};
-use crate::node::Source;
 use crate::pod::key::{Lineage, PodKey};
 use crate::pod::moment::{Moment, Reading};
 use crate::pod::parent::{Parent, Standing};
 use crate::pod::plan::Step;
+use crate::pod::runtime::Source;
 use crate::pod::snapshot::{Answer, OnDisk, Scheduling};
 
 /// The agent among the pods: nothing, where it does not run in a pod.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::node::{Container, ContainerState, NodePods, Sandbox, Source};
 use crate::pod::key::{ContainerId, PodKey};
 use crate::pod::moment::Moment;
+use crate::pod::runtime::{Container, ContainerState, NodePods, Sandbox, Source};
 
 /// How a parent stands on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

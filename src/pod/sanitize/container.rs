@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Findings, Pod, environment, ports};
-use crate::node::ImagePresence;
+use crate::pod::runtime::ImagePresence;
 use crate::quantity::Quantity;
 
 /// What kind of container it is.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::node::{Container, ContainerState};
 use crate::pod::key::{ContainerId, SandboxId, Uid};
+use crate::pod::runtime::{Container, ContainerState};
 use crate::pod::status::Running;
 
 fn key(name: &str) -> PodKey {

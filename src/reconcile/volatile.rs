@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::memory::Memory;
+use crate::pod::memory::Memory;
 
 /// Where the memory is kept.
 #[derive(Debug)]

@@ -8,18 +8,18 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::apply::{Executor, Outcome, back_off};
 use super::capture::CaptureError;
-use super::key::PodKey;
-use super::lifecycle::decide;
-use super::memory::Memory;
-use super::moment::Moment;
 use super::observe::Observer;
-use super::parent::Parent;
-use super::plan::Decision;
-use super::report::{Phase, PodReport};
-use super::snapshot::{Answer, Api, CaptureFailure, Snapshot};
-use super::timings::Timings;
 use super::volatile::Volatile;
 use crate::clock;
+use crate::pod::key::PodKey;
+use crate::pod::lifecycle::decide;
+use crate::pod::memory::Memory;
+use crate::pod::moment::Moment;
+use crate::pod::parent::Parent;
+use crate::pod::plan::Decision;
+use crate::pod::report::{Phase, PodReport};
+use crate::pod::snapshot::{Answer, Api, CaptureFailure, Snapshot};
+use crate::pod::timings::Timings;
 
 /// Longest that changes on disk, in the API or on the node are gathered before a pass looks at them.
 const GATHER: Duration = Duration::from_millis(5);

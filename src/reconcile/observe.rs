@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::key::{Lineage, PodKey};
-use super::memory::Memory;
-use super::moment::Reading;
-use super::snapshot::{Answer, Api, CaptureFailure, Inventory, Own, Scheduling, Scope, Snapshot};
-use super::store::Store;
 use crate::clock;
 use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::pods::PodReader;
 use crate::cluster::scheduling::daemonset_state;
-use crate::node::NodePods;
 use crate::node::kubelet::KubeletDir;
 use crate::node::runtime_watch::RuntimeWatch;
+use crate::pod::key::{Lineage, PodKey};
+use crate::pod::memory::Memory;
+use crate::pod::moment::Reading;
+use crate::pod::runtime::NodePods;
+use crate::pod::snapshot::{Answer, Api, CaptureFailure, Inventory, Own, Scheduling, Scope, Snapshot};
+use crate::store::Store;
 
 /// The sources of a leading agent.
 pub struct Observer {

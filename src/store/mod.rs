@@ -19,12 +19,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::key::{InvalidName, PodKey};
 use crate::disk::beneath::Beneath;
 use crate::disk::files::{FileError, Files, ensure_dir};
 use crate::disk::settled::Settled;
 use crate::disk::volume_dir::VolumeError;
 use crate::pod::checkpoint::Tree;
+use crate::pod::key::{InvalidName, PodKey};
 pub use activate::Outcomes;
 pub use save::Saved;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::capture::{CaptureError, Capturer};
-use super::key::PodKey;
-use super::parent::Parent;
-use super::plan::Step;
-use super::store::Store;
 use crate::clock;
 use crate::node::cri::Cri;
+use crate::pod::key::PodKey;
+use crate::pod::parent::Parent;
+use crate::pod::plan::Step;
+use crate::store::Store;
 
 /// A step that failed: which, on what, and why.
 #[derive(Debug, thiserror::Error)]

@@ -6,12 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::checkpoint::annotation;
-use super::parent::Parent;
-use super::sanitize::{NodeFacts, NotRestorable, sanitize};
-use super::store::{Store, StoreError};
-use super::volume::refresh;
-use super::wanted::{Assets, FetchedToken, TokenRef, wanted};
 use crate::clock;
 use crate::cluster::client::ApiClient;
 use crate::cluster::objects::{ObjectCache, fetch};
@@ -19,6 +13,12 @@ use crate::cluster::tokens::TokenTerms;
 use crate::node::cri::Cri;
 use crate::node::images;
 use crate::node::kubelet::KubeletDir;
+use crate::pod::checkpoint::annotation;
+use crate::pod::parent::Parent;
+use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
+use crate::pod::volume::refresh;
+use crate::pod::wanted::{Assets, FetchedToken, TokenRef, wanted};
+use crate::store::{Store, StoreError};
 
 /// Why a parent was not saved, or not wholly.
 #[derive(Debug, thiserror::Error)]
