@@ -18,7 +18,7 @@ pub const QUIET: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It is whole.
-    Complete(Contents),
+    Complete(Box<Contents>),
     /// It has no end yet, and somebody may still be at it.
     BeingWritten,
     /// It will not become whole, for this reason.
@@ -47,7 +47,7 @@ fn is_fresh(changed: SystemTime, now: SystemTime) -> bool {
 /// What one pass over it shows; of what it is not, in words for people.
 pub(super) enum Look {
     /// It is whole.
-    Whole(Contents),
+    Whole(Box<Contents>),
     /// The end has not come yet.
     Endless(String),
     /// Something stands behind the end.
@@ -68,7 +68,7 @@ pub(super) fn look(bytes: &dyn Bytes) -> Result<Look, ArchiveError> {
         Ok(())
     });
     match end {
-        Ok(End::Marked) => Ok(Look::Whole(gathered?.contents(bytes)?)),
+        Ok(End::Marked) => Ok(Look::Whole(Box::new(gathered?.contents(bytes)?))),
         Ok(End::Unmarked) => Ok(Look::Endless("it has no end marker".to_owned())),
         Ok(End::Followed(at)) => {
             let why = "two were written to one name within a second";

@@ -43,7 +43,7 @@ pub fn at_first(state: &Path) -> Orders {
 pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<Arc<Orders>>) {
     let mut wait = BACKOFF.0;
     let mut told = String::new();
-    let mut memory = Memory { files: Beneath::new(&state), kept: None, told: String::new() };
+    let mut memory = Memory { files: Beneath::new(&state), kept: None, is_known: false, told: String::new() };
     loop {
         let ended = tokio::select! {
             ended = list_and_watch(&client, &mut memory, &orders) => ended,
@@ -133,8 +133,9 @@ fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, orders: &watc
 /// What the next start is to know without the API.
 struct Memory {
     files: Beneath,
-    /// What is on disk, if this process wrote it.
-    kept: Option<Option<Kept>>,
+    /// What is on disk, once this process has written it.
+    kept: Option<Kept>,
+    is_known: bool,
     /// The last failure.
     told: String,
 }
@@ -142,15 +143,16 @@ struct Memory {
 impl Memory {
     /// Writes it down if it is not; what cannot be written is tried again with the next event, or the next list.
     fn keep(&mut self, kept: Option<Kept>) {
-        if self.kept.as_ref() == Some(&kept) {
+        if self.is_known && self.kept == kept {
             return;
         }
         match self.write(kept.as_ref()) {
             Ok(()) => {
-                self.kept = Some(kept);
+                (self.kept, self.is_known) = (kept, true);
                 self.told.clear();
             }
             Err(why) => {
+                self.is_known = false;
                 let why = why.to_string();
                 if self.told != why {
                     tracing::warn!(%why, "the policy would not be known after a restart without the API; it is tried again");

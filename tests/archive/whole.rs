@@ -75,5 +75,5 @@ fn a_whole_one_says_what_is_in_it_in_the_same_pass() {
     let tar = containerd(b"memory").end();
     let file = opened(&tar);
     let State::Complete(contents) = read(&file).unwrap() else { panic!("it is whole") };
-    assert_eq!(contents, reader::read(&file).unwrap());
+    assert_eq!(*contents, reader::read(&file).unwrap());
 }

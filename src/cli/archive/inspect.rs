@@ -66,7 +66,7 @@ fn look(args: &InspectArgs) -> Result<Document, String> {
     // As far as it goes.
     let rest = || reader::read(&file).map_err(|why| why.to_string());
     let (state, why, contents) = match complete::read(&file).map_err(|why| why.to_string())? {
-        State::Complete(contents) => ("complete", None, contents),
+        State::Complete(contents) => ("complete", None, *contents),
         State::BeingWritten => ("being-written", None, rest()?),
         State::Incomplete(why) => ("incomplete", Some(why), rest()?),
     };
