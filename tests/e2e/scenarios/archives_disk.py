@@ -37,13 +37,13 @@ def run(world):
     policy.change(minFreeSpace=None, applyPoliciesImmediately=True, globalPolicy={"maxCheckpointsPerContainer": 3})
     wait_until("three left", lambda: len(here.names()) == 4)
     left = sorted(here.names() - clean)
-    odd = odd_names(here, left[-1])
-    growing = Growing(here, left[-1])
-    left = hostile(world, here, left, odd | clean, growing)
-    left = undeletable(world, service, here, left, odd | clean | {growing.name})
-    left = read_only(world, policy, here, left, odd | clean | {growing.name})
-    left = growing.ends(world, here, left, odd | clean)
-    two_instances(world, service, here, left, odd | clean)
+    others = clean | odd_names(here, left[-1])
+    left = hostile(world, here, left, others)
+    left = undeletable(world, service, here, left, others)
+    left = read_only(world, policy, here, left, others)
+    growing = Growing(here, left[0])
+    left = two_instances(world, service, here, left, others | {growing.name})
+    growing.ends(world, here, left, others)
 
 
 def full(world, here):
@@ -95,24 +95,23 @@ class Growing:
         wait_until("the file that grows", lambda: self.name in here.names(), limit=5)
 
     def ends(self, world, here, left, others):
-        """It becomes an archive of this container like any other: the oldest, by what it says itself, and so the one that goes."""
+        """It becomes an archive of this container like any other: the older of two, by what it says itself, and so the one that goes."""
         world.note(f"a file grew for {time.monotonic() - self.began:.0f} s, and stayed")
         self.node.run("touch", f"{OUTSIDE}/end")
         here.wait_left({*left, *others})
-        return left
 
 
-def hostile(world, here, left, others, growing):
+def hostile(world, here, left, others):
     """With all of these there, one more archive takes the place of the oldest that is one; returns what is left."""
     left = [*left[1:], here.take("counter")]
-    here.wait_left({*left, growing.name, *others})
+    here.wait_left({*left, *others})
     assert here.node.run("sh", "-c", f"test -s {OUTSIDE}/archive && test -s /etc/passwd && echo both").strip() == "both"
     world.note(f"{len(others) - 1} names that are no archives were left alone")
     return left
 
 
 def undeletable(world, service, here, left, others):
-    """In the place of a file that the disk will not give up, the next oldest goes; it goes itself once it can."""
+    """In the place of a file that the disk will not give up, the next oldest goes."""
     here.node.run("chattr", "+i", f"{ARCHIVES}/{left[0]}")
     left = [left[0], *left[2:], here.take("counter")]
     here.wait_left({*left, *others})
@@ -120,13 +119,11 @@ def undeletable(world, service, here, left, others):
     assert len(said) == 1, said
     world.note(f"immutable: {said[0]}")
     here.node.run("chattr", "-i", f"{ARCHIVES}/{left[0]}")
-    left = [*left[1:], here.take("counter")]
-    here.wait_left({*left, *others})
     return left
 
 
 def read_only(world, policy, here, left, others):
-    """A disk that is read-only refuses every deletion; what was demanded meanwhile is done when it is not."""
+    """A disk that is read-only refuses every deletion; what was demanded meanwhile is done when it is not, and the oldest can go by now."""
     here.node.run("mount", "-o", "remount,ro", ARCHIVES)
     policy.change(globalPolicy={"maxCheckpointsPerContainer": 2})
     world.note("read-only: " + policy.wait_condition(here.node, "Held", "False", "DeletionFailed", "read-write"))
@@ -138,10 +135,11 @@ def read_only(world, policy, here, left, others):
 
 
 def two_instances(world, service, here, left, others):
-    """A second instance deletes nothing while the first is there, and takes over when it is gone."""
+    """A second instance deletes nothing while the first is there, and takes over when it is gone; returns what is left."""
     node, second = here.node, "/var/lib/e2e/second"
     node.disk("/var/lib/e2e/policy.yaml").write_text("{applyPoliciesImmediately: true, maxCheckpointsPerContainer: 1}\n")
-    node.start("second", "env", "CHECKPOINT_IMAGE_PREFIX=test.invalid/none", f"CHECKPOINTER_NAMESPACE={HOME}", f"CHECKPOINTER_NODE={node.name}",
+    # Root without any capability, as the DaemonSet has it: what is not for it to read, it does not.
+    node.start("second", "setpriv", "--bounding-set=-all", "env", "CHECKPOINT_IMAGE_PREFIX=test.invalid/none", f"CHECKPOINTER_NAMESPACE={HOME}", f"CHECKPOINTER_NODE={node.name}",
                f"CHECKPOINTER_NODE_IP={node.address}", world.binary, "serve", "--port=3334", f"--storage={second}", "--retention-policy=/var/lib/e2e/policy.yaml",
                "--kubeconfig=/var/lib/kubelet/kubeconfig")
     said = wait_until("the second instance to see that it is not the first", lambda: [
@@ -153,3 +151,4 @@ def two_instances(world, service, here, left, others):
     world.api.kubectl("delete", "daemonset", "-n", HOME, NAME)
     world.figure("the first gone to the second's policy held", here.wait_left({taken, *others}, limit=AGAIN + 60))
     assert "panicked" not in service.said(node)
+    return [taken]
