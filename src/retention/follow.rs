@@ -1,13 +1,13 @@
 //! Where the policy comes from: the resources, listed and then watched, or a file, read again and again. The last good one
 //! outlives restarts and outages. What it means is `orders`'.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::io::{AsyncBufReadExt, AsyncReadExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -39,15 +39,23 @@ pub fn at_first(state: &Path) -> Orders {
     kept.as_ref().map(orders::of_kept).unwrap_or_default()
 }
 
+/// Where what is read of the resources goes.
+pub struct Findings {
+    /// What they mean.
+    pub orders: watch::Sender<Arc<Orders>>,
+    /// The nodes that say something of themselves on the one that counts; `None` until that is known.
+    pub reporting: watch::Sender<Option<BTreeSet<String>>>,
+}
+
 /// Follows the resources until nobody listens any more. `state` is an existing directory of our own.
-pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<Arc<Orders>>) {
+pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
     let mut wait = BACKOFF.0;
     let mut told = String::new();
     let mut memory = Memory { files: Beneath::new(&state), kept: None, is_known: false, told: String::new() };
     loop {
         let ended = tokio::select! {
-            ended = list_and_watch(&client, &mut memory, &orders) => ended,
-            () = orders.closed() => return,
+            ended = list_and_watch(&client, &mut memory, &findings) => ended,
+            () = findings.orders.closed() => return,
         };
         match ended {
             Ok(()) => {
@@ -67,14 +75,10 @@ pub async fn resources(client: ApiClient, state: PathBuf, orders: watch::Sender<
     }
 }
 
-async fn list_and_watch(
-    client: &ApiClient,
-    memory: &mut Memory,
-    orders: &watch::Sender<Arc<Orders>>,
-) -> Result<(), ApiError> {
+async fn list_and_watch(client: &ApiClient, memory: &mut Memory, findings: &Findings) -> Result<(), ApiError> {
     let path = format!("/apis/{GROUP}/{VERSION}/{PLURAL}");
     let (mut objects, version) = client.read(&Call::get(&path, Verb::List), LIMIT, list).await?;
-    publish(&objects, memory, orders);
+    publish(&objects, memory, findings);
     let seconds = WATCH.as_secs();
     let call = format!("{path}?watch=1&resourceVersion={version}&timeoutSeconds={seconds}");
     let mut lines = client.stream(&Call::get(call, Verb::Watch), LIMIT).await?;
@@ -86,7 +90,7 @@ async fn list_and_watch(
         if ended || !heard(&line, &mut objects) {
             return Ok(());
         }
-        publish(&objects, memory, orders);
+        publish(&objects, memory, findings);
     }
 }
 
@@ -101,8 +105,13 @@ fn list(answer: &[u8]) -> Result<(BTreeMap<String, Value>, String), String> {
     Ok((items.iter().filter_map(by_uid).collect(), version))
 }
 
+/// What matters of an object: many nodes' words on it, and who owns each of them, are most of it.
 fn by_uid(object: &Value) -> Option<(String, Value)> {
-    Some((object["metadata"]["uid"].as_str()?.to_owned(), object.clone()))
+    let uid = object["metadata"]["uid"].as_str()?.to_owned();
+    let mut metadata = object["metadata"].clone();
+    metadata.as_object_mut()?.remove("managedFields");
+    let nodes: Vec<Value> = reporting(object).into_iter().map(|node| json!({"node": node})).collect();
+    Some((uid, json!({"metadata": metadata, "spec": object["spec"], "status": {"nodes": nodes}})))
 }
 
 /// Takes up a line of the watch; false: it is no event that can be relied on, so everything is to be listed anew.
@@ -117,17 +126,25 @@ fn heard(line: &[u8], objects: &mut BTreeMap<String, Value>) -> bool {
     true
 }
 
-fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, orders: &watch::Sender<Arc<Orders>>) {
-    let objects: Vec<Value> = objects.values().cloned().collect();
-    let before = Arc::clone(&orders.borrow());
-    let (now, kept) = orders::of_resources(&objects, &before);
+fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, findings: &Findings) {
+    let all: Vec<Value> = objects.values().cloned().collect();
+    let before = Arc::clone(&findings.orders.borrow());
+    let (now, kept) = orders::of_resources(&all, &before);
+    let counts = now.origin.as_ref().and_then(|origin| objects.get(&origin.uid));
+    // Before the orders, which have it looked at.
+    findings.reporting.send_replace(Some(counts.map(reporting).unwrap_or_default()));
     if now.refused.is_empty() {
         memory.keep(kept);
     }
     if now != *before {
         tell(&now);
-        orders.send_replace(Arc::new(now));
+        findings.orders.send_replace(Arc::new(now));
     }
+}
+
+fn reporting(object: &Value) -> BTreeSet<String> {
+    let parts = object["status"]["nodes"].as_array().into_iter().flatten();
+    parts.filter_map(|part| part["node"].as_str().map(str::to_owned)).collect()
 }
 
 /// What the next start is to know without the API.

@@ -19,6 +19,7 @@ pub mod status;
 pub mod sweeper;
 pub mod tell;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,12 +70,16 @@ pub async fn start(
     }
     let first = if source == Source::Resources { follow::at_first(&state) } else { orders::Orders::default() };
     let (orders, ordered) = watch::channel(Arc::new(first));
+    let (reporting, reports) = watch::channel((source != Source::Resources).then(BTreeSet::new));
     let (told, hears) = watch::channel(Arc::default());
     let (done, dones) = mpsc::channel(UNTOLD);
     let follows = async {
         match (source, api.clone()) {
             (Source::File(path), _) => follow::file(path, orders).await,
-            (Source::Resources, Some(api)) => follow::resources(api, state.clone(), orders).await,
+            (Source::Resources, Some(api)) => {
+                let findings = follow::Findings { orders, reporting };
+                follow::resources(api, state.clone(), findings).await;
+            }
             (Source::Resources, None) => {}
         }
         // Whatever happens to the policy's source, the sweeper decides when it is over.
@@ -82,8 +87,14 @@ pub async fn start(
     };
     let tells = async {
         if let Some(api) = api.clone() {
-            tell::run(api, node, tell::News { orders: ordered.clone(), told: hears, pause: pace.status, done: dones })
-                .await;
+            let news = tell::News {
+                orders: ordered.clone(),
+                reporting: reports,
+                told: hears,
+                pause: pace.status,
+                done: dones,
+            };
+            tell::run(api, node, news).await;
         }
         std::future::pending::<()>().await;
     };

@@ -1,6 +1,7 @@
 //! What a node says of itself on the resources, and in Events. Pure; sending it is `tell`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -64,6 +65,30 @@ pub fn of_other(other: &Origin, oldest: &Origin, node: &str, since: &mut Since) 
     let held = condition("Held", false, "AnotherIsOlder", &message, since, &other.uid);
     object(other, &json!({"node": node, "observedGeneration": other.generation, "conditions": [held]}))
 }
+
+/// The nodes that a status is made for; each part, and who owns it, is about 2 KB of the object, and etcd takes 1.5 MiB.
+pub const MOST_NODES: usize = 200;
+/// Up to so many say what they have as often as they may.
+const FEW_NODES: usize = 10;
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// How long a node waits between two changes of its part: every change sends every node's part to every node, so
+/// with ten times the nodes each may do so a hundredth as often.
+pub fn pause(few: Duration, nodes: usize) -> Duration {
+    let times = u32::try_from(nodes.div_ceil(FEW_NODES).max(1).pow(2)).unwrap_or(u32::MAX);
+    few.saturating_mul(times).min(LONGEST_PAUSE)
+}
+
+/// Whether a node is to have a part in the status: where many have, only if something is wrong with its own directory.
+pub fn has_place(reporting: &BTreeSet<String>, node: &str, told: &Told) -> bool {
+    // What the policy says of a directory is wrong everywhere.
+    let is_idle = told.idle.as_ref().is_some_and(|(reason, _)| *reason != NOT_MOUNTED);
+    reporting.len() < MOST_NODES || reporting.contains(node) || is_idle || told.failing.is_some()
+}
+
+/// Why nothing is deleted where the policy is for another directory.
+pub const NOT_MOUNTED: &str = "DirectoryNotMounted";
 
 /// Since when each condition is as it is.
 #[derive(Debug, Default)]
@@ -151,4 +176,29 @@ pub fn event(origin: Option<&Origin>, node: &str, done: &[&Done], component: &st
 
 fn second(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_nodes_there_are_the_longer_each_waits() {
+        let few = Duration::from_secs(30);
+        for (nodes, seconds) in [(0, 30), (1, 30), (10, 30), (11, 120), (20, 120), (50, 750), (100, 3000), (5000, 3600)]
+        {
+            assert_eq!(pause(few, nodes).as_secs(), seconds, "{nodes}");
+        }
+    }
+
+    #[test]
+    fn where_many_nodes_have_a_part_another_one_gets_it_only_for_its_own_trouble() {
+        let many: BTreeSet<String> = (0..MOST_NODES).map(|n| format!("node{n}")).collect();
+        let well = Told::default();
+        let idle = |reason| Told { idle: Some((reason, String::new())), ..Told::default() };
+        let failing = Told { failing: Some("read-only".to_owned()), ..Told::default() };
+        assert!(has_place(&BTreeSet::new(), "new", &well) && has_place(&many, "node7", &well));
+        assert!(!has_place(&many, "new", &well) && !has_place(&many, "new", &idle(NOT_MOUNTED)));
+        assert!(has_place(&many, "new", &failing) && has_place(&many, "new", &idle("DirectoryUnreadable")));
+    }
 }

@@ -14,7 +14,7 @@ use super::counts::Counts;
 use super::orders::Orders;
 use super::policy::{Key, Owner, Policy};
 use super::select::{Circumstances, Scope};
-use super::status::{Done, Told};
+use super::status::{self, Done, Told};
 use super::{orphans, presence};
 use crate::cluster::client::ApiClient;
 use crate::disk::changed_names::{Changed, ChangedNames};
@@ -234,7 +234,7 @@ impl Sweeper {
         let elsewhere = orders.policy.as_ref().filter(|_| self.held(orders).is_none()).map(|policy| {
             let here = self.directory.display();
             let why = format!("{} is not mounted here, only {here}; nothing is deleted", policy.directory);
-            ("DirectoryNotMounted", why)
+            (status::NOT_MOUNTED, why)
         });
         let last = ended.done.last().cloned();
         self.told.send_if_modified(|told| {

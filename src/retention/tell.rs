@@ -1,7 +1,7 @@
 //! Sends to the API what retention did on this node: its part of the resources' status, and Events. Nothing waits for it,
 //! and what cannot be sent is not kept: the log has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,33 +27,57 @@ const COMPONENT: &str = "pod-checkpointer";
 pub struct News {
     /// Which resources there are.
     pub orders: watch::Receiver<Arc<Orders>>,
+    /// The nodes that say something of themselves on the one that counts; `None`: the API has not said yet.
+    pub reporting: watch::Receiver<Option<BTreeSet<String>>>,
     /// How the sweeper stands.
     pub told: watch::Receiver<Arc<Told>>,
-    /// Between two changes of the status: every node has a part in one object, and every change is told to every node.
+    /// Between two changes of the status, where few nodes have a part in it; see [`status::pause`].
     pub pause: Duration,
     /// Deletions, a round at a time; what finds no place is in the log alone.
     pub done: mpsc::Receiver<Vec<Done>>,
 }
 
+impl News {
+    fn pause(&self) -> Duration {
+        status::pause(self.pause, self.reporting.borrow().as_ref().map_or(0, BTreeSet::len))
+    }
+
+    /// A change of policy reaches all nodes at once, and so does power: where they are many, they do not answer it at once.
+    fn spread(&self) -> Duration {
+        let pause = self.pause();
+        if pause == self.pause { Duration::ZERO } else { pause.mul_f64(fastrand::f64()) }
+    }
+
+    fn has_place(&self, node: &str) -> bool {
+        let reporting = self.reporting.borrow();
+        reporting.as_ref().is_none_or(|reporting| status::has_place(reporting, node, &self.told.borrow()))
+    }
+}
+
 /// Until nothing can come any more.
 pub async fn run(client: ApiClient, node: String, mut news: News) {
     let mut teller = Teller { client, node, since: Since::default(), sent: BTreeMap::new() };
-    let mut due = Some(Instant::now());
+    let mut listed = news.reporting.borrow().is_some();
+    let mut due = listed.then(Instant::now);
     let mut next = Instant::now();
     loop {
         tokio::select! {
             changed = news.told.changed() => match changed {
-                Ok(()) => due = due.or(Some(next)),
+                Ok(()) => due = due.or(listed.then_some(next)),
                 Err(_) => return,
             },
+            true = async { news.reporting.wait_for(Option::is_some).await.is_ok() }, if !listed => {
+                listed = true;
+                due = Some(Instant::now() + news.spread());
+            }
             changed = news.orders.changed() => match changed {
-                Ok(()) => due = Some(Instant::now()),
+                Ok(()) => due = listed.then(|| Instant::now() + news.spread()),
                 Err(_) => return,
             },
             Some(done) = news.done.recv() => teller.events(&news, &done).await,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 let sent = teller.status(&news).await;
-                next = Instant::now() + news.pause;
+                next = Instant::now() + news.pause();
                 due = if sent { None } else { Some(next) };
             }
         }
@@ -72,7 +96,7 @@ impl Teller {
     /// True if everything is as it should be there now.
     async fn status(&mut self, news: &News) -> bool {
         let (orders, told) = (Arc::clone(&news.orders.borrow()), Arc::clone(&news.told.borrow()));
-        let Some(origin) = &orders.origin else { return true };
+        let Some(origin) = orders.origin.as_ref().filter(|_| news.has_place(&self.node)) else { return true };
         self.since.at(Timestamp::now());
         let object = status::of_origin(origin, &orders, &told, &self.node, &mut self.since);
         let mut sent = self.apply(origin, object).await;

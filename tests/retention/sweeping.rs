@@ -24,6 +24,8 @@ struct Node {
     counts: Arc<Counts>,
     /// Between two rounds of questions about orphans.
     round: Duration,
+    /// Between two changes of the status.
+    status: Duration,
     running: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
 }
 
@@ -36,6 +38,7 @@ impl Node {
             api: Api::start().await,
             counts: Arc::default(),
             round: Duration::from_millis(300),
+            status: Duration::from_millis(100),
             running: None,
         }
     }
@@ -59,7 +62,7 @@ impl Node {
             rescan: Duration::from_secs(600),
             orphans: self.round,
             apart: millis(150),
-            status: millis(100),
+            status: self.status,
         };
         let options = Options {
             directory: self.path().to_owned(),
@@ -243,6 +246,29 @@ async fn the_oldest_resource_counts_and_the_others_are_told() {
         })
         .await;
     assert_eq!(names(node.path()).len(), 3);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn where_hundreds_of_nodes_say_how_they_are_one_more_does_so_only_in_trouble() {
+    let mut node = Node::new().await;
+    node.status = Duration::from_millis(1);
+    put(node.path(), C, 1);
+    node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"maxCheckpointsPerContainer": 1})));
+    let nodes: Vec<_> = (0..200).map(|n| json!({"node": format!("node-{n}"), "archives": 1})).collect();
+    node.api.world().resources[0]["status"] = json!({"nodes": nodes});
+    let claim = Directory::open(node.path()).unwrap().claim().unwrap().unwrap();
+    node.run().await;
+    until("all are seen", || node.there() == 1).await;
+    a_while().await;
+    assert_eq!(node.api.world().statuses, Vec::new());
+    put(node.path(), C, 2);
+    node.api
+        .until("it says what is wrong", |world| {
+            world.statuses.iter().any(|(_, status)| status.to_string().contains("AnotherDeletes"))
+        })
+        .await;
+    drop(claim);
     node.stop().await;
 }
 
