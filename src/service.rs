@@ -181,6 +181,7 @@ impl Service {
             never = self.authority.keep() => match never {},
             never = self.authenticator.keep() => match never {},
             never = self.workshop.forget() => match never {},
+            never = self.workshop.look_out() => match never {},
         }
     }
 

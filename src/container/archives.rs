@@ -138,16 +138,13 @@ impl Archives {
 
     /// Plain archives that may be of this container and were asked for in these seconds, the oldest first.
     pub fn between(&self, owner: &Owner, since: i64, until: i64) -> Result<Vec<String>, FileError> {
-        let mut found: Vec<(i64, String)> = Vec::new();
-        for file in self.dir.list("")? {
-            let Some(name) = ArchiveName::parse(&file).filter(|name| !name.sealed) else { continue };
-            let at = name.at.as_second();
-            if (since..=until).contains(&at) && name.may_be_of(&owner.namespace, &owner.pod, &owner.container) {
-                found.push((at, file));
-            }
-        }
-        found.sort();
-        Ok(found.into_iter().map(|(_, file)| file).collect())
+        Ok(among(&self.plain()?, owner, since, until))
+    }
+
+    /// Plain archives by their names alone, and what these say.
+    pub fn plain(&self) -> Result<Vec<(ArchiveName, String)>, FileError> {
+        let named = |file: String| Some((ArchiveName::parse(&file).filter(|name| !name.sealed)?, file));
+        Ok(self.dir.list("")?.into_iter().filter_map(named).collect())
     }
 
     /// Removes a file for good; one that is not there is gone already.
@@ -158,6 +155,19 @@ impl Archives {
         }
         self.dir.sync_dir("")
     }
+}
+
+/// See [`Archives::between`].
+pub fn among(plain: &[(ArchiveName, String)], owner: &Owner, since: i64, until: i64) -> Vec<String> {
+    let Owner { namespace, pod, container, .. } = owner;
+    let mut found: Vec<(i64, &String)> = plain
+        .iter()
+        .map(|(name, file)| (name.at.as_second(), name, file))
+        .filter(|(at, name, _)| (since..=until).contains(at) && name.may_be_of(namespace, pod, container))
+        .map(|(at, _, file)| (at, file))
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, file)| file.clone()).collect()
 }
 
 impl Owner {

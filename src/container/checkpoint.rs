@@ -3,7 +3,6 @@
 //! nothing here is kept in memory.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -183,33 +182,6 @@ impl Checkpointer {
             Ok(Ok(())) => tracing::info!(%file, "removed a plain archive that was to be sealed"),
             Ok(Err(why)) => tracing::error!("a plain archive that was to be sealed is still there: {why}"),
             Err(why) => tracing::error!(%file, "a plain archive that was to be sealed is still there: {why}"),
-        }
-    }
-
-    /// Removes the archive of a call that was given up, if it comes while it is looked for. Where two might be it, both
-    /// stay: one is somebody else's.
-    pub async fn discard_late(self: Arc<Self>, owner: Owner, late: Late) {
-        let end = after(late.until, limits::ABANDONED_ARCHIVE);
-        let mut pause = limits::LOOK_FOR_ARCHIVE;
-        while clock::epoch_seconds() < end {
-            let (archives, whose, late) = (self.archives.clone(), owner.clone(), late.clone());
-            let look = move || {
-                let found = archives.between(&whose, late.since, late.until).ok()?;
-                match found.as_slice() {
-                    [only] if archives.take(only, &whose).is_ok() => Some(archives.remove(only).map(|()| only.clone())),
-                    _ => None,
-                }
-            };
-            match spawn_blocking(look).await {
-                Ok(Some(Ok(file))) => {
-                    tracing::info!(%file, "removed an archive that came after its job had failed");
-                    return;
-                }
-                Ok(Some(Err(why))) => tracing::warn!("an archive that nobody wants stays: {why}"),
-                Ok(None) | Err(_) => {}
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(limits::LOOK_FOR_ABANDONED);
         }
     }
 }

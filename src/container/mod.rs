@@ -10,6 +10,7 @@ pub mod dump_log;
 pub mod image;
 pub mod job;
 pub mod limits;
+mod lookout;
 pub mod publish;
 pub mod push;
 pub mod records;

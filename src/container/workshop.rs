@@ -11,6 +11,7 @@ use super::counts::Counts;
 use super::desk::{Declined, Desk, Follower, Place};
 use super::job::{Event, Job, State};
 use super::limits;
+use super::lookout::Lookout;
 use crate::clock;
 
 /// Desk and hands.
@@ -18,13 +19,15 @@ pub struct Workshop {
     desk: Desk,
     hands: Arc<Checkpointer>,
     counts: Arc<Counts>,
+    lookout: Lookout,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Workshop {
     /// Nothing is carried out yet.
     pub fn new(desk: Desk, hands: Checkpointer, counts: Arc<Counts>) -> Arc<Self> {
-        Arc::new(Self { desk, hands: Arc::new(hands), counts, tasks: Mutex::default() })
+        let lookout = Lookout::new(hands.archives.clone());
+        Arc::new(Self { desk, hands: Arc::new(hands), counts, lookout, tasks: Mutex::default() })
     }
 
     /// Where jobs are looked up.
@@ -165,7 +168,7 @@ impl Workshop {
         if let State::Failed { late: Some(late), .. } = &job.state
             && let Some(owner) = owner_of(job, &late.container)
         {
-            self.run(Arc::clone(&self.hands).discard_late(owner, late.clone()));
+            self.lookout.add(owner, late.clone());
         }
     }
 
@@ -182,6 +185,11 @@ impl Workshop {
                 "told to stop, and a checkpoint has not ended in {grace:?}: the next instance goes on with it"
             );
         }
+    }
+
+    /// Looks for archives that nobody wants any more, until dropped.
+    pub async fn look_out(&self) -> std::convert::Infallible {
+        self.lookout.run().await
     }
 
     /// Looks for records whose time is over, until dropped.
