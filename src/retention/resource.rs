@@ -149,8 +149,11 @@ pub fn definition() -> Value {
                 "storage": true,
                 "subresources": {"status": {}},
                 "additionalPrinterColumns": [
-                    printed("Age", "date", ".metadata.creationTimestamp"),
+                    // What one node makes of the values, all do; which of two resources counts, too.
+                    printed("Valid", "string", ".status.nodes[0].conditions[?(@.type==\"Valid\")].status"),
+                    printed("First node", "string", ".status.nodes[0].conditions[?(@.type==\"Held\")].reason"),
                     printed("Dry run", "boolean", ".spec.dryRun"),
+                    printed("Age", "date", ".metadata.creationTimestamp"),
                 ],
                 "schema": {"openAPIV3Schema": {
                     "type": "object",

@@ -102,6 +102,8 @@ def told(world, service, policy, node):
     world.note(f"status of {node.name}: {mine}")
     events = wait_until("an Event of a deletion", lambda: [event for event in world.api.get(f"/api/v1/namespaces/{NAMESPACE}/events")["items"]
                                                             if event["involvedObject"]["kind"] == KIND], limit=30)
+    table = world.api.kubectl("get", "checkpointrestoreoperators", "-n", NAMESPACE)
+    assert table.splitlines()[1].split()[1:3] == ["True", "Sweeping"], table
     world.note(f"Event: {events[0]['reason']}: {events[0]['message']}")
     status, metrics = service.ask(node, "GET", "/metrics")
     assert status == 200 and 'container_checkpoints_archives_deleted_total{reason="orphan"} 3' in metrics, metrics
