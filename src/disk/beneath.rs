@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -77,6 +78,28 @@ impl Beneath {
         } else {
             Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")))
         }
+    }
+
+    /// A new file in the root that has no name: however this process ends, nothing is left of it. `None`: this filesystem
+    /// cannot.
+    pub fn unnamed(&self) -> Outcome<Option<Unnamed>> {
+        match self.open("", OFlag::O_WRONLY | OFlag::O_TMPFILE, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(fd) => Ok(Some(Unnamed(RealFile { file: File::from(fd), path: self.locate("") }))),
+            // Of kernels and filesystems that do not know the flag.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => Ok(None),
+            Err(why) => Err(self.fail("create a file in", "")(why)),
+        }
+    }
+
+    /// Gives it a name in the root, one that is not taken.
+    pub fn name(&self, unnamed: &Unnamed, name: &str) -> Outcome<()> {
+        let own = format!("/proc/self/fd/{}", unnamed.0.file.as_raw_fd());
+        let link = || {
+            let (dir, name) = self.holder(name)?;
+            // The path is absolute: where it would begin does not matter.
+            linkat(&dir, own.as_str(), &dir, name, AtFlags::AT_SYMLINK_FOLLOW)
+        };
+        link().map_err(self.fail("link to", name))
     }
 
     /// The directory that holds `path`, and the last name.
@@ -224,6 +247,23 @@ fn own(fd: &impl std::os::fd::AsFd, uid: Option<u32>, gid: Option<u32>) -> nix::
     let uid = uid.filter(|uid| *uid != now.st_uid).map(Uid::from_raw);
     let gid = gid.filter(|gid| *gid != now.st_gid).map(Gid::from_raw);
     if uid.is_none() && gid.is_none() { Ok(()) } else { fchown(fd, uid, gid) }
+}
+
+/// See [`Beneath::unnamed`].
+pub struct Unnamed(RealFile);
+
+impl std::ops::DerefMut for Unnamed {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl std::ops::Deref for Unnamed {
+    type Target = dyn NewFile;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 struct RealFile {

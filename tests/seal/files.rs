@@ -88,20 +88,27 @@ fn an_archive_that_grows_while_it_is_sealed_stays() {
 }
 
 #[test]
-fn a_sealed_name_that_cannot_be_had_leaves_the_plain_archive() {
+fn a_sealed_file_that_is_there_is_neither_replaced_nor_removed() {
     let (dir, path) = with(&archive());
-    fs::create_dir(dir.path().join(format!("{NAME}.age"))).unwrap();
+    let sealed = dir.path().join(format!("{NAME}.age"));
+    fs::write(&sealed, b"of another day").unwrap();
     let why = seal_file(&EC.recipient(), &path, &mut |_| {}).unwrap_err();
-    assert!(matches!(why, SealError::File(_)) && why.to_string().contains(".age"), "{why}");
-    assert_eq!(names(dir.path()), [NAME.to_owned(), format!("{NAME}.age")]);
+    assert!(matches!(why, SealError::Exists { .. }) && why.to_string().contains(".age"), "{why}");
+    fs::remove_file(&sealed).unwrap();
+    // Not even if it comes while the work is done.
+    let why = seal_file(&EC.recipient(), &path, &mut |_| fs::write(&sealed, b"of another day").unwrap());
+    assert!(matches!(why, Err(SealError::Exists { .. })), "{why:?}");
+    assert_eq!(fs::read(&sealed).unwrap(), b"of another day");
+    assert!(fs::read(&path).unwrap() == archive(), "the plain one stays");
 }
 
 #[test]
-fn a_run_that_was_cut_off_is_done_again() {
+fn while_it_is_sealed_or_opened_there_is_no_name_that_a_killed_process_could_leave() {
     let (dir, path) = with(&archive());
-    fs::write(dir.path().join(format!("{NAME}.age")), b"of a run without its end").unwrap();
-    let sealed = seal_file(&EC.recipient(), &path, &mut |_| {}).unwrap();
-    assert!(EC.open(&fs::read(sealed).unwrap()).unwrap() == archive());
+    let sealed = seal_file(&EC.recipient(), &path, &mut |_| assert_eq!(names(dir.path()), [NAME])).unwrap();
+    let out = dir.path().join("out.tar");
+    unseal_file(EC.key.as_bytes(), None, &sealed, &out, &mut |_| assert_eq!(names(dir.path()).len(), 2)).unwrap();
+    assert_eq!(names(dir.path()).len(), 3);
 }
 
 #[test]

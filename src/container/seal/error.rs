@@ -41,6 +41,12 @@ pub enum SealError {
         /// As given.
         path: PathBuf,
     },
+    /// There is a sealed one.
+    #[error("{} is there already, perhaps of the same archive: open it to see, and move one of the two away", .path.display())]
+    Exists {
+        /// The sealed file.
+        path: PathBuf,
+    },
     /// It changed while it was sealed.
     #[error("{} changed while it was sealed; try again when the checkpoint is done", .path.display())]
     Changed {

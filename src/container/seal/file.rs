@@ -1,5 +1,5 @@
-//! Sealing and opening of files: everything under a temporary name first, the final name only when all of it is good and
-//! durable, and the plain archive gone only after that.
+//! Sealing and opening of files: the name only when all of it is good and durable, and the plain archive gone only after
+//! that.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use crate::archive::complete::{self, State};
 use crate::archive::name::SEALED;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::disk::atomic;
-use crate::disk::beneath::Beneath;
+use crate::disk::beneath::{Beneath, Unnamed};
 use crate::disk::files::{FileError, Files, NewFile};
 
 const MODE: u32 = 0o600;
@@ -22,26 +22,29 @@ const MODE: u32 = 0o600;
 pub fn seal_file(recipient: &Recipient, archive: &Path, progress: &mut dyn FnMut(u64)) -> Result<PathBuf, SealError> {
     let (dir, name) = place(archive).ok_or_else(|| SealError::Name { path: archive.to_owned() })?;
     let sealed = format!("{name}{SEALED}");
-    let (mut plain, description) = whole(recipient, archive)?;
-    let size = description.size;
-    let (description, described) = (description.to_json()?, format!("{sealed}{}", sidecar::ENDING));
-    let temporary = atomic::temporary(&sealed);
-    let outcome = written(&dir, &temporary, |sink| seal(recipient, &mut plain, sink, progress)).and_then(|done| {
-        if done != size || plain.metadata().map_err(SealError::Read)?.len() != size {
-            return Err(SealError::Changed { path: archive.to_owned() });
-        }
-        // The description first: no sealed file is ever without.
-        atomic::write(&dir, &described, description.as_bytes(), MODE)?;
-        dir.rename(&temporary, &sealed)?;
-        dir.sync_dir("")?;
-        dir.remove_file(&name)?;
-        Ok(())
-    });
-    if let Err(why) = outcome {
-        // The first error is the one to tell; a temporary that stays goes with the next sweep.
-        let _ = (dir.remove_file(&temporary), dir.remove_file(&sealed), dir.remove_file(&described));
-        return Err(why);
+    let exists = || SealError::Exists { path: dir.locate(&sealed) };
+    if dir.stat(&sealed)?.is_some() {
+        return Err(exists());
     }
+    let (mut plain, description) = whole(recipient, archive)?;
+    let (size, description) = (description.size, description.to_json()?);
+    let mut fresh = Fresh::new(&dir, &sealed)?;
+    let done = seal(recipient, &mut plain, &mut fresh, progress)?;
+    if done != size || plain.metadata().map_err(SealError::Read)?.len() != size {
+        return Err(SealError::Changed { path: archive.to_owned() });
+    }
+    // The description first: no sealed file is ever without.
+    let described = format!("{sealed}{}", sidecar::ENDING);
+    atomic::write(&dir, &described, description.as_bytes(), MODE)?;
+    if let Err(why) = fresh.take_name(&sealed) {
+        if why.kind() == io::ErrorKind::AlreadyExists {
+            return Err(exists());
+        }
+        // The first error is the one to tell; a description that stays goes with retention.
+        let _ = (dir.remove_file(&sealed), dir.remove_file(&described));
+        return Err(why.into());
+    }
+    dir.remove_file(&name)?;
     // The plain archive is gone and the sealed one durable: should this fail, a power cut may bring back the former.
     dir.sync_dir("")?;
     Ok(dir.locate(&sealed))
@@ -62,17 +65,12 @@ pub fn unseal_file(
         return Err(exists());
     }
     let mut source = io::BufReader::with_capacity(BUFFER, File::open(sealed).map_err(UnsealError::Read)?);
-    let temporary = atomic::temporary(&name);
-    let outcome = written(&dir, &temporary, |sink| unseal(key_pem, certificate, &mut source, sink, progress));
-    let linked = outcome.and_then(|length| match dir.link(&temporary, &name) {
-        Ok(()) => Ok(length),
-        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
-        Err(why) => Err(why.into()),
-    });
-    let removed = dir.remove_file(&temporary);
-    let length = linked?;
-    removed?;
-    dir.sync_dir("")?;
+    let mut fresh = Fresh::new(&dir, &name)?;
+    let length = unseal(key_pem, certificate, &mut source, &mut fresh, progress)?;
+    fresh.take_name(&name).map_err(|why| match why.kind() {
+        io::ErrorKind::AlreadyExists => exists(),
+        _ => why.into(),
+    })?;
     Ok(length)
 }
 
@@ -102,34 +100,89 @@ fn place(path: &Path) -> Option<(Beneath, String)> {
     Some((Beneath::new(dir), name.to_owned()))
 }
 
-/// Writes a new file, durably but for its name; a failure leaves none.
-fn written<T, E: From<FileError>>(
-    dir: &Beneath,
-    name: &str,
-    write: impl FnOnce(&mut Sink) -> Result<T, E>,
-) -> Result<T, E> {
-    let mut sink = Sink(dir.create(name)?);
-    let outcome = write(&mut sink).and_then(|value| {
-        sink.0.set_mode(MODE)?;
-        sink.0.sync()?;
-        Ok(value)
-    });
-    outcome.inspect_err(|_| {
-        // The first error is the one to tell; what cannot be removed now goes with the next sweep.
-        let _ = dir.remove_file(name);
-    })
+/// A new file that gets its name when all of it is good, and of which nothing is left otherwise. Where the filesystem cannot
+/// make files without a name it has a temporary one meanwhile, which only a killed process leaves.
+struct Fresh<'a> {
+    dir: &'a Beneath,
+    file: Body,
 }
 
-/// A new file as something to write to.
-struct Sink(Box<dyn NewFile>);
+enum Body {
+    Unnamed(Unnamed),
+    Temporary(Box<dyn NewFile>, String),
+}
 
-impl Write for Sink {
+impl<'a> Fresh<'a> {
+    fn new(dir: &'a Beneath, name: &str) -> Result<Self, FileError> {
+        match dir.unnamed()? {
+            Some(unnamed) => Ok(Self { dir, file: Body::Unnamed(unnamed) }),
+            None => Self::temporary(dir, name),
+        }
+    }
+
+    fn temporary(dir: &'a Beneath, name: &str) -> Result<Self, FileError> {
+        let temporary = atomic::temporary(name);
+        Ok(Self { dir, file: Body::Temporary(dir.create(&temporary)?, temporary) })
+    }
+
+    fn file(&mut self) -> &mut dyn NewFile {
+        match &mut self.file {
+            Body::Unnamed(file) => &mut **file,
+            Body::Temporary(file, _) => &mut **file,
+        }
+    }
+
+    /// Durably, and only if nobody has it.
+    fn take_name(mut self, name: &str) -> Result<(), FileError> {
+        self.file().set_mode(MODE)?;
+        self.file().sync()?;
+        match &self.file {
+            Body::Unnamed(file) => self.dir.name(file, name)?,
+            Body::Temporary(_, temporary) => self.dir.link(temporary, name)?,
+        }
+        self.dir.sync_dir("")
+    }
+}
+
+impl Drop for Fresh<'_> {
+    fn drop(&mut self) {
+        if let Body::Temporary(_, temporary) = &self.file {
+            // What cannot be removed now goes with the next sweep.
+            let _ = self.dir.remove_file(temporary);
+        }
+    }
+}
+
+impl Write for Fresh<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // With the kernel's own error inside, which says more than its kind.
-        self.0.write(bytes).map(|()| bytes.len()).map_err(|why| io::Error::new(why.kind(), why))
+        self.file().write(bytes).map(|()| bytes.len()).map_err(|why| io::Error::new(why.kind(), why))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn also_a_temporary_name_leaves_nothing_and_takes_nobodys() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = Beneath::new(base.path());
+        let write = |bytes: &[u8]| {
+            let mut fresh = Fresh::temporary(&dir, "a").unwrap();
+            fresh.write_all(bytes).unwrap();
+            fresh
+        };
+        drop(write(b"given up"));
+        assert!(dir.list("").unwrap().is_empty());
+        write(b"good").take_name("a").unwrap();
+        let why = write(b"late").take_name("a").unwrap_err();
+        assert_eq!(why.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(dir.list("").unwrap(), ["a"]);
+        assert_eq!(std::fs::read(base.path().join("a")).unwrap(), b"good");
     }
 }
