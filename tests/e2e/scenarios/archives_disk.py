@@ -12,6 +12,7 @@ from ..containers import COUNTER
 from ..service import ARCHIVES, HOME, NAME, Service
 from .restore_self_test import Kubelet
 
+PATIENT = True
 SIZE = 4 << 20
 # What is unsettled is looked at again once a minute.
 AGAIN = 75.0

@@ -15,6 +15,7 @@ from ..world import NAMESPACE
 from .status_offline import secret_env
 
 NODES = 2
+PATIENT = True
 GONE_IMAGE = "test.invalid/gone:1"
 
 

@@ -7,6 +7,7 @@ from cluster import wait_until
 from .. import applications
 from ..observe import File, copies, files
 
+PATIENT = True
 PODS = ("still-1", "still-2", "still-host")
 
 

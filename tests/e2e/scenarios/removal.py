@@ -8,6 +8,7 @@ from cluster import Failed, wait_until
 from .. import applications
 from ..observe import File, assets, copies, files
 
+PATIENT = True
 KEPT, DELETED = ("kept-1", "kept-2"), "deleted"
 
 

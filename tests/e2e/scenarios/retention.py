@@ -14,6 +14,7 @@ from ..service import ARCHIVES, PORT, Service
 from .restore_self_test import Kubelet
 
 NODES = 2
+PATIENT = True
 
 # The original's sample: its sizes are bare numbers, which taken for bytes would delete everything.
 SAMPLE = {"checkpointDirectory": ARCHIVES, "applyPoliciesImmediately": False,
