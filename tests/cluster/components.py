@@ -17,8 +17,8 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 # The PATH of everything that a cluster starts.
 PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_BUILT = ("kube", "cri", "containerd", "containerd-shim-runc-v2", "ctr", "etcd")
-_INSTALLED = ("runc", "ip", "bridge", "iptables", "nsenter", "unshare", "openssl", "docker-registry", "strace", "age", "curl")
+_BUILT = ("kube", "cri", "containerd", "containerd-shim-runc-v2", "ctr", "etcd", "prometheus")
+_INSTALLED = ("runc", "ip", "bridge", "iptables", "nsenter", "unshare", "openssl", "docker-registry", "strace", "age", "curl", "mkfs.ext4", "setpriv")
 
 
 def check():
