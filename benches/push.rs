@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pod_checkpointer::archive::metadata::{Engine, Metadata};
-use pod_checkpointer::container::push::push;
+use pod_checkpointer::image::push::push;
 use pod_checkpointer::registry::{Options, Reference, Registry};
 use table::{Table, shown};
 

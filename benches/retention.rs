@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use pod_checkpointer::retention::counts::Counts;
-use pod_checkpointer::retention::keeper::Keeper;
-use pod_checkpointer::retention::select::{Circumstances, Scope, select};
-use pod_checkpointer::retention::spec;
+use pod_checkpointer::serve::retention::archive_dir::ArchiveDir;
+use pod_checkpointer::serve::retention::counts::Counts;
+use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::spec;
 
 /// Archives; another number as first argument that is one.
 const MANY: usize = 100_000;
@@ -50,7 +50,7 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
     println!("{many} archives of {CONTAINERS} containers, {} MiB each, sparse", MEMORY >> 20);
     let before = memory("RssAnon:")?;
     let counts: Arc<Counts> = Arc::default();
-    let mut keeper = Keeper::open(&dir, Some(&state), Arc::clone(&counts))?;
+    let mut keeper = ArchiveDir::open(&dir, Some(&state), Arc::clone(&counts))?;
     let cold = timed("cold start: every archive read once, by its headers", || {
         keeper.rescan()?;
         Ok(())
@@ -61,7 +61,7 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
     drop(keeper);
     let reads = counts.now().read;
     let started = Instant::now();
-    let mut keeper = Keeper::open(&dir, Some(&state), Arc::clone(&counts))?;
+    let mut keeper = ArchiveDir::open(&dir, Some(&state), Arc::clone(&counts))?;
     keeper.rescan()?;
     println!("{:>12?}  warm start: index read and every file looked at (budget: 2 s for 100000)", started.elapsed());
     if counts.now().read != reads {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use jiff::Timestamp;
-use pod_checkpointer::container::seal::{Recipient, seal, unseal};
+use pod_checkpointer::seal::{Recipient, seal, unseal};
 use rcgen::{CertificateParams, KeyPair};
 use table::Table;
 

@@ -8,30 +8,35 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::agent::config::Config;
+use crate::agent::http::health::Health;
+use crate::agent::http::{View, probe_socket, server};
+use crate::agent::metrics::Metrics;
+use crate::agent::reconcile::apply::Executor;
+use crate::agent::reconcile::capture::{CaptureTerms, Capturer};
+use crate::agent::reconcile::observe::Observer;
+use crate::agent::reconcile::reconciler::{Ended, Reconciler};
+use crate::agent::reconcile::run_state::RunState;
+use crate::agent::store::{Layout, Store};
 use crate::cluster::client::ApiClient;
 use crate::cluster::config::ClientConfig;
 use crate::cluster::pods::{PodReader, ReaderConfig};
-use crate::config::Config;
 use crate::disk::changes::Changes;
 use crate::disk::lock::NodeLock;
-use crate::http::health::Health;
-use crate::http::{View, probe_socket, server};
 use crate::node::cri::Cri;
-use crate::node::endpoint;
+use crate::node::cri_socket;
 use crate::node::kubelet::KubeletDir;
 use crate::node::runtime_watch::{self, RuntimeWatch};
-use crate::reconcile::apply::Executor;
-use crate::reconcile::capture::{CaptureTerms, Capturer};
-use crate::reconcile::observe::Observer;
-use crate::reconcile::reconciler::{Ended, Reconciler};
-use crate::reconcile::volatile::Volatile;
-use crate::store::{Layout, Store};
-use crate::telemetry::metrics::Metrics;
 
-mod telling;
+pub mod config;
+pub mod http;
+pub mod metrics;
+pub mod reconcile;
+mod reporter;
+pub mod store;
 mod watchdog;
 
-use telling::Telling;
+use reporter::Reporter;
 use watchdog::Watchdog;
 
 /// Where every pod finds the credentials of its ServiceAccount.
@@ -139,14 +144,14 @@ impl Agent {
         self.metrics.leading(true);
         self.view.send_modify(|view| Arc::make_mut(view).health.leads = true);
         self.store.sweep().context("cannot clean up after the last run")?;
-        let runtime = RuntimeWatch::spawn(self.cri.clone(), runtime_watch::Pace::default());
+        let runtime = RuntimeWatch::spawn(self.cri.clone(), runtime_watch::RuntimeWatchTimings::default());
         let pods = runtime.subscribe();
         // Both are asked before the first pass: "not asked yet" decides nothing and would cost one.
         let (reader, _) = tokio::join!(PodReader::start(self.client.clone(), self.reader_config()?), runtime.refresh());
         let reader = reader?;
         let (_disk_watch, disk_changes) = self.watch_disk()?;
         let (_kubelet_watch, kubelet_changes) = self.watch_kubelet();
-        let volatile = Volatile::open(&self.config.node.run_dir)?;
+        let volatile = RunState::open(&self.config.node.run_dir)?;
         let reconciler = Reconciler {
             observer: Observer {
                 node_name: self.config.node_name.clone(),
@@ -173,11 +178,11 @@ impl Agent {
                     self.capture_terms(),
                 ),
             },
-            audience: Telling {
+            pass_observer: Reporter {
                 view: self.view.clone(),
                 metrics: Arc::clone(&self.metrics),
                 requests: self.client.clone(),
-                reports: Volatile::open(&self.config.node.run_dir)?,
+                reports: RunState::open(&self.config.node.run_dir)?,
                 watchdog: self.watchdog.clone(),
             },
             volatile,
@@ -200,10 +205,10 @@ impl Agent {
     }
 
     fn reader_config(&self) -> anyhow::Result<ReaderConfig> {
-        let pace = crate::cluster::pods::Pace {
+        let pace = crate::cluster::pods::PodWatchTimings {
             limit: self.config.timings.api_limit,
             boot_patience: self.config.boot_patience,
-            ..crate::cluster::pods::Pace::default()
+            ..crate::cluster::pods::PodWatchTimings::default()
         };
         Ok(ReaderConfig {
             node: self.config.node_name.clone(),
@@ -269,7 +274,7 @@ fn client_config(config: &Config, kubelet: &KubeletDir) -> ClientConfig {
 async fn runtime(config: &Config, kubelet: &KubeletDir) -> anyhow::Result<Cri> {
     let given = config.node.runtime_socket.as_ref().map(|path| path.to_string_lossy().into_owned());
     let kubelets = kubelet.config().ok().flatten().and_then(|c| c.container_runtime_endpoint);
-    let sockets = endpoint::candidates(given.as_deref(), kubelets.as_deref())?;
+    let sockets = cri_socket::candidates(given.as_deref(), kubelets.as_deref())?;
     let (cri, why) = Cri::first_that_answers(&sockets).await?;
     if let Some(why) = why {
         tracing::warn!("{why}; nothing is decided until it answers");

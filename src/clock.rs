@@ -4,14 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::pod::moment::Moment;
+use crate::moment::BootInstant;
 
 /// Now on the boot clock, which goes on while the machine sleeps and knows nothing of wall-clock corrections.
-pub fn now() -> Moment {
+pub fn now() -> BootInstant {
     // CLOCK_BOOTTIME exists on every Linux that runs a kubelet; a kernel without it gives 0: timers never run out.
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Moment(0), |t| {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(BootInstant(0), |t| {
         let millis = t.tv_sec() * 1000 + t.tv_nsec() / 1_000_000;
-        Moment(u64::try_from(millis).unwrap_or(0))
+        BootInstant(u64::try_from(millis).unwrap_or(0))
     })
 }
 

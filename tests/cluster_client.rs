@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use pod_checkpointer::cluster::client::ApiClient;
-use pod_checkpointer::cluster::config::{ClientConfig, ConfigError, server_of};
+use pod_checkpointer::cluster::config::{ClientConfig, ClientConfigError, server_of};
 use pod_checkpointer::cluster::error::ApiError;
 use rstest::rstest;
 use serde_json::json;
@@ -234,7 +234,7 @@ async fn a_bad_kubeconfig_is_named_with_what_is_wrong() {
     for path in ["/nonexistent/kubeconfig", file.path().to_str().unwrap()] {
         let config = ClientConfig { kubeconfig: Some(path.into()), ..ClientConfig::default() };
         let error = ApiClient::new(&config).await.err().expect("cannot work");
-        assert!(matches!(error, ConfigError::Kubeconfig { .. }), "{error}");
+        assert!(matches!(error, ClientConfigError::Kubeconfig { .. }), "{error}");
         assert!(error.to_string().contains(path), "{error}");
         assert!(server_of(path.as_ref()).is_err());
     }

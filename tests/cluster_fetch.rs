@@ -12,8 +12,8 @@ use pod_checkpointer::cluster::error::ApiError;
 use pod_checkpointer::cluster::objects::{ObjectCache, fetch};
 use pod_checkpointer::cluster::scheduling::daemonset_state;
 use pod_checkpointer::cluster::tokens::{TokenTerms, claims};
+use pod_checkpointer::pod::asset_refs::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
 use pod_checkpointer::pod::snapshot::Scheduling;
-use pod_checkpointer::pod::wanted::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
 use serde_json::json;
 use support::api::{FakeApi, Mode};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pod_checkpointer::cluster::client::ApiClient;
 use pod_checkpointer::cluster::config::ClientConfig;
-use pod_checkpointer::cluster::pods::{Pace, PodReader, ReaderConfig};
+use pod_checkpointer::cluster::pods::{PodReader, PodWatchTimings, ReaderConfig};
 use pod_checkpointer::pod::key::Uid;
 use pod_checkpointer::pod::parent::{Parent, Standing};
 use pod_checkpointer::pod::snapshot::{Answer, Api, Scope};
@@ -18,14 +18,14 @@ use support::api::{FakeApi, Mode, parent, with};
 const NS: &str = "kube-system";
 const NODE: &str = "n1";
 
-fn brisk() -> Pace {
-    Pace {
+fn brisk() -> PodWatchTimings {
+    PodWatchTimings {
         limit: Duration::from_millis(800),
         backoff: (Duration::from_millis(10), Duration::from_millis(100)),
         refused: Duration::from_millis(100),
         settled: Duration::ZERO,
         boot_patience: Duration::from_millis(300),
-        ..Pace::default()
+        ..PodWatchTimings::default()
     }
 }
 
@@ -208,7 +208,7 @@ async fn a_watch_whose_time_is_over_costs_one_list_and_nobody_hears_of_it() {
 #[tokio::test]
 async fn a_watch_that_falls_silent_is_given_up() {
     let api = FakeApi::start().await;
-    let pace = Pace { silence: Duration::from_millis(200), ..brisk() };
+    let pace = PodWatchTimings { silence: Duration::from_millis(200), ..brisk() };
     let reader = settled(&api, ReaderConfig { pace, ..config() }).await;
     api.go(Mode::BlackHole).await;
     until(&reader, "silence is noticed", unavailable).await;
@@ -358,7 +358,7 @@ async fn idle_it_asks_three_times_a_watch_which_is_seven_times_an_hour_at_most()
 async fn a_watch_that_keeps_breaking_is_not_hammered() {
     let api = FakeApi::start().await;
     api.watch_life(Duration::ZERO);
-    let pace = Pace {
+    let pace = PodWatchTimings {
         settled: Duration::from_secs(10),
         backoff: (Duration::from_millis(200), Duration::from_secs(5)),
         ..brisk()

@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use pod_checkpointer::pod::moment::{Moment, Reading};
+use pod_checkpointer::moment::{BootInstant, Observation};
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::plan::Step;
 use pod_checkpointer::pod::report::Phase;
@@ -85,7 +85,7 @@ fn dead_sandboxes_are_left_alone_while_another_twin_is_starting_but_not_for_ever
 fn an_api_not_asked_since_the_boot_is_asked_before_anything_is_activated() {
     let mut world = saved_and_up();
     world.power_cut_offline();
-    world.snapshot.api.at = Moment(0);
+    world.snapshot.api.at = BootInstant(0);
     let decision = world.pass();
     assert!(decision.ask_api);
     assert_eq!(decision.steps, vec![]);
@@ -193,9 +193,9 @@ fn assets_stay_while_the_twin_still_runs_from_them() {
     world.twin_runs("web-1");
     world.disk().orphans.insert(key("web-1"));
     assert_eq!(world.pass().steps, vec![]);
-    world.snapshot.runtime = Reading::Unavailable("no answer".into());
+    world.snapshot.runtime = Observation::Unavailable("no answer".into());
     assert_eq!(world.pass().steps, vec![], "unknown is not absent");
-    world.snapshot.runtime = Reading::Seen(pod_checkpointer::pod::runtime::NodePods::default(), world.now);
+    world.snapshot.runtime = Observation::Seen(pod_checkpointer::pod::runtime::NodePods::default(), world.now);
     assert_eq!(world.pass().steps, vec![Step::RemoveAssets(key("web-1"))]);
 }
 
@@ -294,7 +294,7 @@ fn a_failed_capture_waits_for_its_time_or_for_another_content() {
     let mut world = World::new();
     world.in_api("web-1", "web", READY);
     world.parent_starts("web-1", Some(Running));
-    let failure = |digest: &str, now: Moment| CaptureFailure {
+    let failure = |digest: &str, now: BootInstant| CaptureFailure {
         uid: pod_checkpointer::pod::key::Uid("uid-web-1".into()),
         digest: digest.into(),
         reasons: vec!["PVC".into()],

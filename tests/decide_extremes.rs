@@ -5,9 +5,9 @@ mod world;
 
 use std::time::Duration;
 
+use pod_checkpointer::moment::Observation;
 use pod_checkpointer::pod::key::ContainerId;
 use pod_checkpointer::pod::memory::{Gone, Memory, PodMemory};
-use pod_checkpointer::pod::moment::Reading;
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::report::Phase;
 use pod_checkpointer::pod::runtime::ContainerState::{Exited, Running};
@@ -71,7 +71,9 @@ fn restarts_that_add_up_to_too_many_are_many() {
     // Without the API the copy says which containers are the main ones.
     world.copy("web-1").containers = vec!["main".into(), "other".into()];
     world.api_unavailable();
-    let Reading::Seen(NodePods { sandboxes }, _) = &mut world.snapshot.runtime else { panic!("the runtime is there") };
+    let Observation::Seen(NodePods { sandboxes }, _) = &mut world.snapshot.runtime else {
+        panic!("the runtime is there")
+    };
     let one = sandboxes[0].containers[0].clone();
     sandboxes[0].containers = ["main", "other"]
         .map(|name| Container { id: ContainerId(name.into()), name: name.into(), restarts: u32::MAX, ..one.clone() })

@@ -3,7 +3,7 @@
 #[path = "support/world.rs"]
 mod world;
 
-use pod_checkpointer::pod::moment::{Moment, Reading};
+use pod_checkpointer::moment::{BootInstant, Observation};
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::plan::Step;
 use pod_checkpointer::pod::runtime::ContainerState::Running;
@@ -60,7 +60,7 @@ fn a_rollout_removes_nothing_of_anybody_else() {
     for _ in 0..30 {
         let decision = world.pass();
         assert!(!decision.steps.iter().any(|s| matches!(s, Step::RemoveManifests(_) | Step::RemoveOwn(_))));
-        world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Wanted, world.now));
+        world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Wanted, world.now));
         world.later(10);
         world.api_confirms();
     }
@@ -79,8 +79,8 @@ fn without_its_daemonset_everything_goes_after_the_grace_period_itself_last() {
     let mut order = Vec::new();
     assert!(world.pass().ask_scheduling.is_some());
     while !order.iter().any(|s| matches!(s, Step::RemoveOwn(_))) {
-        assert!(world.now < Moment(2_000_000), "it never leaves");
-        world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Deleted, world.now));
+        assert!(world.now < BootInstant(2_000_000), "it never leaves");
+        world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Deleted, world.now));
         order.extend(world.pass().steps);
         world.later(5);
         world.api_confirms();
@@ -106,7 +106,7 @@ fn leaving_waits_for_an_active_twins_parent() {
     world.agent("agent-1", true);
     world.gone_from_api("agent-1");
     for _ in 0..30 {
-        world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Deleted, world.now));
+        world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Deleted, world.now));
         let steps = world.pass().steps;
         assert!(!steps.iter().any(|s| matches!(s, Step::RemoveManifests(_) | Step::RemoveOwn(_))), "{steps:?}");
         world.later(5);

@@ -3,7 +3,7 @@
 #[path = "support/world.rs"]
 mod world;
 
-use pod_checkpointer::pod::moment::Reading;
+use pod_checkpointer::moment::Observation;
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::runtime::ContainerState;
 use pod_checkpointer::pod::snapshot::Scheduling;
@@ -22,11 +22,11 @@ fn without_its_pod() -> World {
 fn a_missing_answer_about_its_daemonset_is_asked_for_again() {
     let mut world = without_its_pod();
     assert!(world.pass().ask_scheduling.is_some());
-    world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Deleted, world.now));
+    world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Deleted, world.now));
     world.pass();
     world.later(world.timings.grace.as_secs() + 1);
     world.api_confirms();
-    world.snapshot.scheduling = Some(Reading::Unavailable("timed out".into()));
+    world.snapshot.scheduling = Some(Observation::Unavailable("timed out".into()));
     let wake_at = world.pass().wake_at.expect("somebody has to ask again");
     assert!(wake_at <= world.now + world.timings.capture_retry, "{wake_at:?}");
 }
@@ -34,11 +34,11 @@ fn a_missing_answer_about_its_daemonset_is_asked_for_again() {
 #[test]
 fn a_daemonset_that_wants_the_node_and_has_no_pod_here_is_looked_at_again() {
     let mut world = without_its_pod();
-    world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Wanted, world.now));
+    world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Wanted, world.now));
     world.pass();
     world.later(world.timings.own_absent.as_secs() + 1);
     world.api_confirms();
-    world.snapshot.scheduling = Some(Reading::Seen(Scheduling::Wanted, world.now));
+    world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Wanted, world.now));
     let wake_at = world.pass().wake_at.expect("its DaemonSet may change its mind");
     assert!(wake_at <= world.now + world.timings.refresh, "{wake_at:?}");
 }

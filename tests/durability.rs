@@ -9,10 +9,11 @@ mod model_disk;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nix::libc;
-use pod_checkpointer::pod::checkpoint::{Tree, annotation};
+use pod_checkpointer::agent::store::{Store, StoreError};
+use pod_checkpointer::pod::annotation;
+use pod_checkpointer::pod::checkpoint::Tree;
 use pod_checkpointer::pod::key::{PodKey, Uid};
 use pod_checkpointer::pod::snapshot::Inventory;
-use pod_checkpointer::store::{Store, StoreError};
 use serde_json::Value;
 
 use checkpoints::{checkpoint, key, volume, with};

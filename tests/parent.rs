@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use pod_checkpointer::pod::asset_refs::{ObjectKind, ObjectRef, TokenRef, wanted};
 use pod_checkpointer::pod::parent::{BadPod, Parent, Standing};
-use pod_checkpointer::pod::wanted::{ObjectKind, ObjectRef, TokenRef, wanted};
 use rstest::rstest;
 use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pod_checkpointer::moment::{BootInstant, Observation};
 use pod_checkpointer::node::cri::Cri;
-use pod_checkpointer::node::runtime_watch::{Pace, RuntimeWatch};
-use pod_checkpointer::pod::moment::{Moment, Reading};
+use pod_checkpointer::node::runtime_watch::{RuntimeWatch, RuntimeWatchTimings};
 use pod_checkpointer::pod::runtime::NodePods;
 use support::cri::FakeRuntime;
 use support::machine::Shared;
@@ -45,31 +45,39 @@ impl Fixture {
 }
 
 /// Nothing is listed without a reason here, unless a test says so.
-fn pace() -> Pace {
-    Pace { relist: Duration::from_secs(3600), most: Duration::from_millis(300), ..Pace::default() }
+fn pace() -> RuntimeWatchTimings {
+    RuntimeWatchTimings {
+        relist: Duration::from_secs(3600),
+        most: Duration::from_millis(300),
+        ..RuntimeWatchTimings::default()
+    }
 }
 
-type Readings = watch::Receiver<Reading<NodePods>>;
+type Readings = watch::Receiver<Observation<NodePods>>;
 
-async fn until(readings: &mut Readings, what: &str, wanted: impl Fn(&Reading<NodePods>) -> bool) -> Reading<NodePods> {
+async fn until(
+    readings: &mut Readings,
+    what: &str,
+    wanted: impl Fn(&Observation<NodePods>) -> bool,
+) -> Observation<NodePods> {
     if let Ok(reading) = tokio::time::timeout(PATIENCE, readings.wait_for(wanted)).await {
         return reading.unwrap().clone();
     }
     panic!("never saw {what}, but {:?}", readings.borrow())
 }
 
-fn shows(pods: usize) -> impl Fn(&Reading<NodePods>) -> bool {
+fn shows(pods: usize) -> impl Fn(&Observation<NodePods>) -> bool {
     move |reading| reading.seen().is_some_and(|seen| seen.sandboxes.len() == pods)
 }
 
-fn unavailable(reading: &Reading<NodePods>) -> bool {
-    matches!(reading, Reading::Unavailable(_))
+fn unavailable(reading: &Observation<NodePods>) -> bool {
+    matches!(reading, Observation::Unavailable(_))
 }
 
-fn seen_at(reading: &Reading<NodePods>) -> Moment {
+fn seen_at(reading: &Observation<NodePods>) -> BootInstant {
     match reading {
-        Reading::Seen(_, at) => *at,
-        Reading::Unavailable(why) => panic!("unavailable: {why}"),
+        Observation::Seen(_, at) => *at,
+        Observation::Unavailable(why) => panic!("unavailable: {why}"),
     }
 }
 
@@ -93,7 +101,7 @@ async fn an_event_leads_to_a_list() {
     let sandbox = node.run_pod("a");
     until(&mut readings, "the pod", shows(1)).await;
     node.machine.lock().stop_sandbox(&sandbox);
-    let stopped = |r: &Reading<NodePods>| r.seen().is_some_and(|seen| seen.sandboxes.iter().all(|s| !s.ready));
+    let stopped = |r: &Observation<NodePods>| r.seen().is_some_and(|seen| seen.sandboxes.iter().all(|s| !s.ready));
     until(&mut readings, "the pod stopped", stopped).await;
 }
 
@@ -166,7 +174,7 @@ async fn a_killed_runtime_is_unavailable_and_its_return_is_seen() {
     settled(&node).await;
 
     node.runtime.kill();
-    let Reading::Unavailable(why) = until(&mut readings, "the kill", unavailable).await else { unreachable!() };
+    let Observation::Unavailable(why) = until(&mut readings, "the kill", unavailable).await else { unreachable!() };
     assert!(why.contains("containerd.sock"), "{why}");
     node.run_pod("made-meanwhile");
     node.runtime.restart().unwrap();
@@ -195,7 +203,7 @@ async fn a_runtime_that_hangs_is_unavailable_as_soon_as_it_is_asked() {
 async fn a_hanging_runtime_is_found_without_any_event() {
     let node = Fixture::new();
     let cri = Cri::lazy(&node.runtime.endpoint()).unwrap().with_limit(Duration::from_millis(100));
-    let watch = RuntimeWatch::spawn(cri, Pace { relist: Duration::from_millis(500), ..pace() });
+    let watch = RuntimeWatch::spawn(cri, RuntimeWatchTimings { relist: Duration::from_millis(500), ..pace() });
     let mut readings = watch.subscribe();
     until(&mut readings, "an empty node", shows(0)).await;
     node.runtime.mood(|mood| mood.hangs = true);

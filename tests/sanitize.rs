@@ -2,10 +2,10 @@
 
 mod pods;
 
+use pod_checkpointer::pod::asset_refs::Assets;
 use pod_checkpointer::pod::checkpoint::{AssetVolume, Checkpoint, Tree};
+use pod_checkpointer::pod::sanitize::volume::refresh;
 use pod_checkpointer::pod::sanitize::{has_api_object_reference, sanitize};
-use pod_checkpointer::pod::volume::refresh;
-use pod_checkpointer::pod::wanted::Assets;
 use pods::{WEB, all_assets, config_map, facts, fetched, listing, parent, pod, secret, small, small_container, token};
 use rstest::rstest;
 use serde_json::{Value, json};

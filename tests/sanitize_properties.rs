@@ -2,9 +2,9 @@
 
 mod pods;
 
+use pod_checkpointer::pod::asset_refs::{Assets, Fetched, FetchedToken, wanted};
 use pod_checkpointer::pod::parent::Parent;
 use pod_checkpointer::pod::sanitize::{has_api_object_reference, sanitize};
-use pod_checkpointer::pod::wanted::{Assets, Fetched, FetchedToken, wanted};
 use pods::{APISERVER, BARE, WEB, all_assets, facts, fetched, parent, pod, secret, small_container};
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
@@ -157,7 +157,7 @@ proptest! {
             if let Ok(made) = sanitize(&parent, &facts(), &assets) {
                 prop_assert_eq!(has_api_object_reference(&made.manifest), None);
             }
-            pod_checkpointer::pod::volume::refresh(&parent, &assets);
+            pod_checkpointer::pod::sanitize::volume::refresh(&parent, &assets);
         }
     }
 

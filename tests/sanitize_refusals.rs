@@ -2,9 +2,9 @@
 
 mod pods;
 
+use pod_checkpointer::pod::asset_refs::Assets;
 use pod_checkpointer::pod::runtime::ImagePresence;
 use pod_checkpointer::pod::sanitize::{NodeFacts, sanitize};
-use pod_checkpointer::pod::wanted::Assets;
 use pods::{config_map, facts, fetched, parent, pod, secret, small, small_container, with_image};
 use rstest::rstest;
 use serde_json::{Value, json};

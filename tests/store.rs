@@ -9,11 +9,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pod_checkpointer::agent::store::{Layout, Store, StoreError};
 use pod_checkpointer::disk::atomic::Written;
-use pod_checkpointer::pod::checkpoint::{Tree, annotation};
+use pod_checkpointer::pod::annotation;
+use pod_checkpointer::pod::checkpoint::Tree;
 use pod_checkpointer::pod::key::{PodKey, Uid};
 use pod_checkpointer::pod::snapshot::{Inventory, LegacyFiles};
-use pod_checkpointer::store::{Layout, Store, StoreError};
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use pod_checkpointer::agent::store::{Layout, Store};
 use pod_checkpointer::pod::checkpoint::Tree;
 use pod_checkpointer::pod::key::PodKey;
-use pod_checkpointer::store::{Layout, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::http::identity::fuzzed;
+use pod_checkpointer::serve::api::identity::fuzzed;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut headers = HeaderMap::new();

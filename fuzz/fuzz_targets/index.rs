@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::retention::index::Index;
-use pod_checkpointer::retention::persisted;
+use pod_checkpointer::serve::retention::index::Index;
+use pod_checkpointer::serve::retention::index_file;
 
 const DIRECTORY: &str = "/var/lib/kubelet/checkpoints";
 

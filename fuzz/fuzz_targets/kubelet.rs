@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::node::endpoint;
+use pod_checkpointer::node::cri_socket;
 use pod_checkpointer::node::kubelet::{KubeletDir, kubeconfig_server};
 use pod_checkpointer::node::pull_records::PullRecords;
 use tempfile::TempDir;

@@ -8,7 +8,7 @@ mod world;
 use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::node::ContainerState::Running;
 use pod_checkpointer::pod::memory::Memory;
-use pod_checkpointer::pod::moment::Moment;
+use pod_checkpointer::moment::BootInstant;
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::status::StatusDoc;
 use world::World;
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     for now in [0, 1_000_000, u64::MAX] {
         let mut world = World::new();
         world.memory = memory.clone();
-        world.now = Moment(now);
+        world.now = BootInstant(now);
         world.in_api("web-1", "web", Standing::Here { ready: true });
         world.parent_starts("web-1", Some(Running));
         world.saved("web-1", "web");

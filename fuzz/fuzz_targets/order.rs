@@ -2,15 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::container::archives::{Archives, Owner};
-use pod_checkpointer::container::job::{Identifier, Job};
-use pod_checkpointer::container::request::{Form, Place, order};
-use pod_checkpointer::container::subject::Subject;
-use pod_checkpointer::node::kubelet_api::{Fault, meaning};
+use pod_checkpointer::serve::jobs::archives::{Archives, Owner};
+use pod_checkpointer::serve::jobs::job::{Identifier, Job};
+use pod_checkpointer::serve::jobs::request::{ApiFlavor, SortKey, order};
+use pod_checkpointer::serve::jobs::subject::PodTarget;
+use pod_checkpointer::node::kubelet_api::{Fault, errors};
 
 fuzz_target!(|bytes: &[u8]| {
-    for form in [Form::Image, Form::Archive] {
-        let place = Place::new("default", "counter", Some("main")).expect("three names");
+    for form in [ApiFlavor::Image, ApiFlavor::Archive] {
+        let place = SortKey::new("default", "counter", Some("main")).expect("three names");
         if let Ok(order) = order(form, place, bytes) {
             assert!(order.limit().as_secs() > 0 && order.limit().as_secs() <= 3600);
             let names = order.seal_to.iter().chain(&order.container);
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(again, job);
     }
     if let Ok(pod) = serde_json::from_slice(bytes)
-        && let Ok(subject) = Subject::of(&pod)
+        && let Ok(subject) = PodTarget::of(&pod)
     {
         drop((subject.select(None), subject.select(Some("main"))));
     }

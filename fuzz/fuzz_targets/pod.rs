@@ -13,7 +13,7 @@ use pod_checkpointer::node::ImagePresence;
 use pod_checkpointer::pod::parent::Parent;
 use pod_checkpointer::pod::sanitize::{NodeFacts, has_api_object_reference, sanitize};
 use pod_checkpointer::pod::store::{Store, StoreError};
-use pod_checkpointer::pod::wanted::{Assets, Fetched, FetchedToken, wanted};
+use pod_checkpointer::pod::asset_refs::{Assets, Fetched, FetchedToken, wanted};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {

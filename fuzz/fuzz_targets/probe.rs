@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::http::{View, probe_socket};
+use pod_checkpointer::agent::http::{View, probe_socket};
 use tokio::sync::watch;
 
 static SOCKET: LazyLock<PathBuf> = LazyLock::new(|| {

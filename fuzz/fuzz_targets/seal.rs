@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::container::seal::{Recipient, unseal};
+use pod_checkpointer::seal::{Recipient, unseal};
 
 const KEY: &[u8] = include_bytes!("../seeds/seal/key");
 /// Sealed to the key's certificate.
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
             drop(open(&KEY[1..], Some(rest), &SEALED));
             let now = "2027-01-01T00:00:00Z".parse().expect("a time");
             if let Ok(recipient) = Recipient::from_pem(rest, now) {
-                let sealed = pod_checkpointer::container::seal::seal(
+                let sealed = pod_checkpointer::seal::seal(
                     &recipient,
                     &mut &b"x"[..],
                     &mut std::io::sink(),

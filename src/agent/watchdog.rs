@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::clock;
-use crate::pod::moment::Moment;
+use crate::moment::BootInstant;
 
 /// Shared with the reconciler, which says when it works.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Watchdog {
     }
 
     /// A pass begins.
-    pub(super) fn busy(&self, since: Moment) {
+    pub(super) fn busy(&self, since: BootInstant) {
         self.busy_since.store(since.0.max(1), Ordering::Relaxed);
     }
 
@@ -47,8 +47,8 @@ impl Watchdog {
         self.busy_since.store(0, Ordering::Relaxed);
     }
 
-    fn overdue(&self, now: Moment, limit: Duration) -> Option<Duration> {
-        let since = Moment(self.busy_since.load(Ordering::Relaxed));
+    fn overdue(&self, now: BootInstant, limit: Duration) -> Option<Duration> {
+        let since = BootInstant(self.busy_since.load(Ordering::Relaxed));
         let busy = now.since(since);
         (since.0 != 0 && busy > limit).then_some(busy)
     }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn only_a_pass_that_does_not_end_is_overdue() {
         let dog = Watchdog { busy_since: Arc::default() };
-        let (begin, limit) = (Moment(1000), Duration::from_secs(60));
+        let (begin, limit) = (BootInstant(1000), Duration::from_secs(60));
         assert_eq!(dog.overdue(begin + limit * 100, limit), None, "idle for hours");
         dog.busy(begin);
         assert_eq!(dog.overdue(begin + limit, limit), None);

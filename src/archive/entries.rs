@@ -22,7 +22,7 @@ const RECORD: u64 = 20 * BLOCK;
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
@@ -35,11 +35,11 @@ pub enum Kind {
 
 /// An entry and the place of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed {
+pub(super) struct PlacedEntry {
     /// Without `./` before it and `/` behind it.
     pub name: String,
     pub size: u64,
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// First byte of its content.
     pub at: u64,
 }
@@ -76,7 +76,7 @@ impl Bytes for File {
 /// Calls `visit` with every entry, in order.
 pub(super) fn walk(
     bytes: &dyn Bytes,
-    mut visit: impl FnMut(Placed) -> Result<(), ArchiveError>,
+    mut visit: impl FnMut(PlacedEntry) -> Result<(), ArchiveError>,
 ) -> Result<End, ArchiveError> {
     let mut walk = Walk { bytes, size: bytes.length()?, at: 0, entries: 0, extra: 0 };
     loop {
@@ -140,7 +140,7 @@ impl Walk<'_> {
     }
 
     /// The entry that begins with this block, after everything that precedes it.
-    fn entry(&mut self, block: &[u8; LENGTH]) -> Result<Placed, ArchiveError> {
+    fn entry(&mut self, block: &[u8; LENGTH]) -> Result<PlacedEntry, ArchiveError> {
         let mut preface = Preface::default();
         let mut block = *block;
         loop {
@@ -192,13 +192,13 @@ impl Walk<'_> {
         Ok(content)
     }
 
-    fn placed(&mut self, header: Header, preface: Preface) -> Result<Placed, ArchiveError> {
+    fn placed(&mut self, header: Header, preface: Preface) -> Result<PlacedEntry, ArchiveError> {
         let kind = match header.kind {
-            Type::File => Kind::File,
-            Type::Directory => Kind::Directory,
-            Type::Link => Kind::Link,
+            Type::File => EntryKind::File,
+            Type::Directory => EntryKind::Directory,
+            Type::Link => EntryKind::Link,
             Type::Sparse => return Err(self.refuse("an entry is sparse")),
-            _ => Kind::Other,
+            _ => EntryKind::Other,
         };
         let pax = preface.pax.unwrap_or_default();
         if preface.name.is_some() && pax.path.is_some() {
@@ -214,9 +214,9 @@ impl Walk<'_> {
         if self.entries > MOST_ENTRIES || self.extra > MOST_BYTES {
             return Err(self.refuse("it has too many entries"));
         }
-        let has_content = matches!(kind, Kind::File | Kind::Other) && header.kind != Type::Device;
+        let has_content = matches!(kind, EntryKind::File | EntryKind::Other) && header.kind != Type::Device;
         let size = if has_content { pax.size.unwrap_or(header.size) } else { 0 };
-        Ok(Placed { name, size, kind, at: self.at })
+        Ok(PlacedEntry { name, size, kind, at: self.at })
     }
 
     /// After the first block of zeros.

@@ -6,10 +6,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::ArchiveError;
-use super::entries::{Bytes, Placed, walk};
+use super::entries::{Bytes, PlacedEntry, walk};
 use super::metadata::Metadata;
 
-pub use super::entries::Kind;
+pub use super::entries::EntryKind;
 
 const CONFIG: &str = "config.dump";
 const SPEC: &str = "spec.dump";
@@ -35,7 +35,7 @@ pub struct Entry {
     /// Bytes of its content.
     pub size: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
 }
 
 /// Reads headers and the two files, wherever the file's position is. It blocks.
@@ -64,7 +64,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Takes up the next entry.
-    pub(super) fn take(&mut self, bytes: &dyn Bytes, entry: Placed) -> Result<(), ArchiveError> {
+    pub(super) fn take(&mut self, bytes: &dyn Bytes, entry: PlacedEntry) -> Result<(), ArchiveError> {
         match entry.name.as_str() {
             CONFIG => small(bytes, CONFIG, &entry, &mut self.config)?,
             SPEC => small(bytes, SPEC, &entry, &mut self.spec)?,
@@ -87,11 +87,11 @@ impl Gathered {
 fn small(
     bytes: &dyn Bytes,
     name: &str,
-    entry: &Placed,
+    entry: &PlacedEntry,
     into: &mut Option<Zeroizing<Vec<u8>>>,
 ) -> Result<(), ArchiveError> {
     let refuse = |why: &str| Err(ArchiveError::Refused { why: format!("{name} {why}"), at: entry.at });
-    if entry.kind != Kind::File {
+    if entry.kind != EntryKind::File {
         return refuse("is no regular file");
     }
     if into.is_some() {

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::output::{self, Format};
 use super::{DONE, FAILED, MISUSED, node_view, runtime as tokio_runtime};
+use crate::agent::config::{NodeArgs, NodeConfig, ScopeArgs};
 use crate::cluster::client::ApiClient;
 use crate::cluster::config::ClientConfig;
-use crate::config::{ApiArgs, ApiConfig, ConfigError, NodeArgs, NodeConfig, ScopeArgs};
+use crate::config::{ApiArgs, ApiConfig, ConfigError};
 use crate::node::kubelet::KubeletDir;
 use crate::pod::snapshot::Scope;
 

@@ -1,8 +1,8 @@
 //! How `status` and `doctor` reach the runtime of this node: without asking the agent.
 
-use crate::config::NodeConfig;
+use crate::agent::config::NodeConfig;
 use crate::node::cri::Cri;
-use crate::node::endpoint;
+use crate::node::cri_socket;
 use crate::node::kubelet::KubeletDir;
 
 /// A client of the runtime that the operator named, else the kubelet's, else the first usual one that answers. Whether
@@ -12,7 +12,7 @@ pub(super) async fn runtime(node: &NodeConfig) -> Result<Cri, String> {
     // A kubelet configuration that cannot be read is told by `doctor`; here the usual sockets are tried.
     let kubelets = KubeletDir::new(&node.kubelet_dir).config().ok().flatten();
     let kubelets = kubelets.and_then(|config| config.container_runtime_endpoint);
-    let sockets = endpoint::candidates(given.as_deref(), kubelets.as_deref()).map_err(|why| why.to_string())?;
+    let sockets = cri_socket::candidates(given.as_deref(), kubelets.as_deref()).map_err(|why| why.to_string())?;
     let (cri, _) = Cri::first_that_answers(&sockets).await.map_err(|why| why.to_string())?;
     Ok(cri)
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DONE, FAILED, output, runtime};
-use crate::http::probe_socket::{self, Question};
+use crate::agent::http::probe_socket;
+use crate::agent::http::probe_socket::Question;
 
 /// What `probe` takes.
 #[derive(Debug, Clone, Args)]

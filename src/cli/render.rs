@@ -9,10 +9,10 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use super::{DONE, FAILED, MISUSED, output};
+use crate::agent::store::yaml;
 use crate::pod::checkpoint::Checkpoint;
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
-use crate::store::yaml;
 
 pub use input::BadInput;
 

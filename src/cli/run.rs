@@ -4,11 +4,11 @@ use anyhow::Error;
 
 use super::{DONE, FAILED, MISUSED, output, runtime};
 use crate::agent;
-use crate::cluster::config::ConfigError;
-use crate::config::{Config, RunArgs};
+use crate::agent::config::{Config, RunArgs};
+use crate::cluster::config::ClientConfigError;
+use crate::logs;
 use crate::node::cri::CriError;
-use crate::node::endpoint::EndpointError;
-use crate::telemetry::logs;
+use crate::node::cri_socket::EndpointError;
 
 /// Shown below `run --help`.
 pub(super) const EXAMPLES: &str = "\
@@ -57,7 +57,7 @@ pub(super) fn run(args: RunArgs) -> u8 {
 /// What no waiting will mend is a matter of configuration.
 fn code(why: &Error) -> u8 {
     let configuration = why.chain().any(|cause| {
-        cause.is::<ConfigError>()
+        cause.is::<ClientConfigError>()
             || cause.is::<EndpointError>()
             || matches!(cause.downcast_ref(), Some(CriError::Endpoint(_)))
     });
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_the_operator_must_mend_is_told_from_what_failed() {
-        assert_eq!(code(&Error::from(ConfigError::NoServer).context("starting")), MISUSED);
+        assert_eq!(code(&Error::from(ClientConfigError::NoServer).context("starting")), MISUSED);
         let none = CriError::Endpoint(EndpointError::NoneFound { tried: Vec::new() });
         assert_eq!(code(&Error::from(none)), MISUSED);
         assert_eq!(code(&Error::from(std::io::Error::other("disk"))), FAILED);

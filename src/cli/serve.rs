@@ -2,10 +2,10 @@
 //! work from what went wrong.
 
 use super::{DONE, FAILED, MISUSED, output, runtime};
-use crate::cluster::config::ConfigError;
-use crate::config::serve::{ServeArgs, ServeConfig};
-use crate::service;
-use crate::telemetry::logs;
+use crate::cluster::config::ClientConfigError;
+use crate::logs;
+use crate::serve;
+use crate::serve::config::{ServeArgs, ServeConfig};
 
 /// Shown below `serve --help`.
 pub(super) const EXAMPLES: &str = "\
@@ -45,7 +45,7 @@ pub(super) fn run(args: ServeArgs) -> u8 {
         Ok(runtime) => runtime,
         Err(why) => return output::failed(&why, FAILED),
     };
-    let ended = runtime.block_on(service::run(config));
+    let ended = runtime.block_on(serve::run(config));
     // A disk that hangs must not keep the process: jobs are on disk, and the next process goes on with them.
     runtime.shutdown_background();
     match ended {
@@ -53,7 +53,7 @@ pub(super) fn run(args: ServeArgs) -> u8 {
         Err(why) => {
             tracing::error!("{why:#}");
             // What no waiting will mend is a matter of configuration.
-            let misused = why.chain().any(<dyn std::error::Error + 'static>::is::<ConfigError>);
+            let misused = why.chain().any(<dyn std::error::Error + 'static>::is::<ClientConfigError>);
             if misused { MISUSED } else { FAILED }
         }
     }

@@ -13,7 +13,7 @@ use kube::client::Body;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::cluster::config::{ConfigError, from_environment};
+use crate::cluster::config::{ClientConfigError, from_environment};
 
 /// No answer of `serve` is longer.
 const MOST: usize = 4 << 20;
@@ -40,7 +40,7 @@ pub(super) struct ClusterArgs {
 
 impl ClusterArgs {
     /// Connects to nobody yet. Needs a running tokio runtime.
-    pub(super) async fn client(&self) -> Result<kube::Client, ConfigError> {
+    pub(super) async fn client(&self) -> Result<kube::Client, ClientConfigError> {
         from_environment(self.kubeconfig.as_deref(), self.context.as_deref()).await
     }
 }
@@ -98,7 +98,7 @@ pub(super) async fn ask(client: &kube::Client, method: Method, path: &str, body:
     request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
     request.headers_mut().insert(header::ACCEPT, json);
     let asking = async {
-        let unreachable = |why: kube::Error| AskError::Unreachable(crate::wire::chain(&why));
+        let unreachable = |why: kube::Error| AskError::Unreachable(crate::http_client::chain(&why));
         let (head, mut body) = client.send(request).await.map_err(unreachable)?.into_parts();
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {

@@ -11,14 +11,14 @@ use super::doctor::cni::{self, Network};
 use super::lock_holder::{self, Holder};
 use super::output::{self, Format};
 use super::{DONE, FAILED, MISUSED, NOT_RESTORABLE, node_view, runtime};
+use crate::agent::config::{NodeArgs, NodeConfig};
+use crate::agent::store::{Layout, Store};
 use crate::clock;
-use crate::config::{NodeArgs, NodeConfig};
 use crate::node::images;
 use crate::node::kubelet::KubeletDir;
 use crate::pod::runtime::{ImageRefs, Images, NodePods};
 use crate::pod::snapshot::Inventory;
 use crate::pod::status::StatusDoc;
-use crate::store::{Layout, Store};
 
 pub mod merge;
 mod text;

@@ -10,7 +10,7 @@ use http::{Method, Request};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::config::{ClientConfig, ConfigError, Server};
+use super::config::{ClientConfig, ClientConfigError, Server};
 use super::error::ApiError;
 
 /// What a question may take where its asker has no better idea.
@@ -104,7 +104,7 @@ struct Inner {
 
 impl ApiClient {
     /// Reads the credentials; connects to nobody yet. Needs a running tokio runtime.
-    pub async fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
+    pub async fn new(config: &ClientConfig) -> Result<Self, ClientConfigError> {
         let servers = config.connect().await?;
         Ok(Self(Arc::new(Inner { servers, preferred: AtomicUsize::new(NO_PREFERENCE), counts: Default::default() })))
     }

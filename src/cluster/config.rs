@@ -29,7 +29,7 @@ pub struct ClientConfig {
 
 /// A configuration that can never work.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub enum ClientConfigError {
     /// Nobody to ask.
     #[error("no API server is known; give --api-server https://HOST:PORT or --kubeconfig FILE")]
     NoServer,
@@ -77,7 +77,7 @@ pub(super) struct Server {
 
 impl ClientConfig {
     /// One client a server, in the order given, each server once.
-    pub(super) async fn connect(&self) -> Result<Vec<Server>, ConfigError> {
+    pub(super) async fn connect(&self) -> Result<Vec<Server>, ClientConfigError> {
         let base = match &self.kubeconfig {
             Some(path) => Some(load(path).await?),
             None => None,
@@ -91,10 +91,10 @@ impl ClientConfig {
                 servers.push(self.server(name, base.clone())?);
             }
         }
-        if servers.is_empty() { Err(ConfigError::NoServer) } else { Ok(servers) }
+        if servers.is_empty() { Err(ClientConfigError::NoServer) } else { Ok(servers) }
     }
 
-    fn server(&self, name: String, base: Option<kube::Config>) -> Result<Server, ConfigError> {
+    fn server(&self, name: String, base: Option<kube::Config>) -> Result<Server, ClientConfigError> {
         let url = parse(&name)?;
         let mut config = base.unwrap_or_else(|| {
             let mut own = kube::Config::new(url.clone());
@@ -114,8 +114,8 @@ impl ClientConfig {
         config.default_retry = false;
         let shown = |p: &Option<PathBuf>| p.as_ref().map_or("(none)".to_owned(), |p| p.display().to_string());
         let client = kube::Client::try_from(config).map_err(|e| match &self.kubeconfig {
-            Some(path) => ConfigError::Kubeconfig { path: path.clone(), why: chain(&e) },
-            None => ConfigError::Credentials {
+            Some(path) => ClientConfigError::Kubeconfig { path: path.clone(), why: chain(&e) },
+            None => ClientConfigError::Credentials {
                 server: name.clone(),
                 ca: shown(&self.ca_file),
                 token: shown(&self.token_file),
@@ -126,8 +126,8 @@ impl ClientConfig {
     }
 }
 
-fn parse(server: &str) -> Result<http::Uri, ConfigError> {
-    let bad = |why: String| ConfigError::BadServer { server: server.to_owned(), why };
+fn parse(server: &str) -> Result<http::Uri, ClientConfigError> {
+    let bad = |why: String| ClientConfigError::BadServer { server: server.to_owned(), why };
     let url: http::Uri = server.parse().map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
     match (url.scheme_str(), url.host()) {
         (Some("https" | "http"), Some(host)) if !host.is_empty() => Ok(url),
@@ -135,19 +135,22 @@ fn parse(server: &str) -> Result<http::Uri, ConfigError> {
     }
 }
 
-async fn load(path: &Path) -> Result<kube::Config, ConfigError> {
-    let bad = |why: String| ConfigError::Kubeconfig { path: path.to_owned(), why };
+async fn load(path: &Path) -> Result<kube::Config, ClientConfigError> {
+    let bad = |why: String| ClientConfigError::Kubeconfig { path: path.to_owned(), why };
     let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
     kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|e| bad(chain(&e)))
 }
 
 /// A client as `kubectl` would make one: of this kubeconfig and context, else of `KUBECONFIG` or `~/.kube/config`, else of the
 /// pod that we are in. Its requests have no deadline: a watch may last.
-pub async fn from_environment(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Client, ConfigError> {
+pub async fn from_environment(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<kube::Client, ClientConfigError> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let mut config = match kubeconfig {
         Some(path) => {
-            let bad = |why: String| ConfigError::Kubeconfig { path: path.to_owned(), why };
+            let bad = |why: String| ClientConfigError::Kubeconfig { path: path.to_owned(), why };
             let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
             kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| bad(chain(&e)))?
         }
@@ -156,19 +159,19 @@ pub async fn from_environment(kubeconfig: Option<&Path>, context: Option<&str>) 
             Err(why) => kube::Config::incluster()
                 .ok()
                 .filter(|_| context.is_none())
-                .ok_or_else(|| ConfigError::Environment { why: chain(&why) })?,
+                .ok_or_else(|| ClientConfigError::Environment { why: chain(&why) })?,
         },
     };
     config.connect_timeout = Some(FAR_CONNECT_LIMIT);
     config.read_timeout = None;
     config.default_retry = false;
-    kube::Client::try_from(config).map_err(|e| ConfigError::Environment { why: chain(&e) })
+    kube::Client::try_from(config).map_err(|e| ClientConfigError::Environment { why: chain(&e) })
 }
 
 /// The `server:` of a kubeconfig's current context, for asking the same server as the kubelet with credentials of
 /// our own. Reads nothing else from it.
-pub fn server_of(kubeconfig: &Path) -> Result<String, ConfigError> {
-    let bad = |why: String| ConfigError::Kubeconfig { path: kubeconfig.to_owned(), why };
+pub fn server_of(kubeconfig: &Path) -> Result<String, ClientConfigError> {
+    let bad = |why: String| ClientConfigError::Kubeconfig { path: kubeconfig.to_owned(), why };
     let file = Kubeconfig::read_from(kubeconfig).map_err(|e| bad(chain(&e)))?;
     let current = file.current_context.ok_or_else(|| bad("it has no current-context".to_owned()))?;
     let context = file.contexts.into_iter().find(|c| c.name == current).and_then(|c| c.context);

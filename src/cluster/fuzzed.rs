@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{objects, pods, tokens};
-use crate::pod::wanted::ObjectKind;
+use crate::pod::asset_refs::ObjectKind;
 
 /// How many parents a page has; `None`: it is no page. The lines are then heard as those of a watch that began there.
 pub fn page_and_watch(page: &[u8], lines: &[u8]) -> Option<usize> {

@@ -15,7 +15,7 @@ const PATH: &str = "/api/v1/namespaces/kube-system";
 
 /// What the guard says of the cluster that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ClusterMatch {
     /// The one we know, or the first one seen.
     Same(Uid),
     /// We may not look: the guard is off.
@@ -53,9 +53,9 @@ impl Guard {
     }
 
     /// Asks who is there. An error says that nobody could be asked.
-    pub async fn check(&self, client: &ApiClient, limit: Duration) -> Result<Verdict, ApiError> {
+    pub async fn check(&self, client: &ApiClient, limit: Duration) -> Result<ClusterMatch, ApiError> {
         if self.is_off() {
-            return Ok(Verdict::Unguarded);
+            return Ok(ClusterMatch::Unguarded);
         }
         match client.get(PATH, "Namespace", limit).await {
             Ok(namespace) => {
@@ -68,27 +68,27 @@ impl Guard {
                 if !self.told.swap(true, Ordering::Relaxed) {
                     warn!(%why, "cannot tell clusters apart: allow `get` on namespace kube-system to guard against an emptied etcd");
                 }
-                Ok(Verdict::Unguarded)
+                Ok(ClusterMatch::Unguarded)
             }
             // A cluster makes this namespace before anything else can live in it.
             Err(ApiError::NotFound(_)) => {
-                Ok(Verdict::Another("another cluster answers: it has no namespace kube-system (yet)".to_owned()))
+                Ok(ClusterMatch::Another("another cluster answers: it has no namespace kube-system (yet)".to_owned()))
             }
             Err(other) => Err(other),
         }
     }
 
-    fn compare(&self, seen: Uid) -> Verdict {
+    fn compare(&self, seen: Uid) -> ClusterMatch {
         let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match known.as_ref() {
-            Some(expected) if *expected != seen => Verdict::Another(format!(
+            Some(expected) if *expected != seen => ClusterMatch::Another(format!(
                 "another cluster answers: namespace kube-system has UID {seen}, the checkpoints here belong to \
                  {expected}; if that is intended, remove /etc/kubernetes/checkpoint-cluster and restart the agent"
             )),
-            Some(_) => Verdict::Same(seen),
+            Some(_) => ClusterMatch::Same(seen),
             None => {
                 *known = Some(seen.clone());
-                Verdict::Same(seen)
+                ClusterMatch::Same(seen)
             }
         }
     }

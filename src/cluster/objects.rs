@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
 use super::tokens::{self, TokenTerms};
-use crate::pod::key::check_name;
-use crate::pod::wanted::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
+use crate::dns_name::check_name;
+use crate::pod::asset_refs::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
 
 /// Questions in flight at once.
 const PARALLEL: usize = 4;

@@ -58,7 +58,7 @@ pub struct Access {
 
 /// What came of asking for access.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AccessReview {
     /// Go on.
     Allowed,
     /// No, and what the authorizer says about it (may be empty).
@@ -73,7 +73,7 @@ struct Inner {
     client: ApiClient,
     turns: Semaphore,
     callers: Cache<Option<Caller>>,
-    verdicts: Cache<Verdict>,
+    verdicts: Cache<AccessReview>,
 }
 
 impl Reviews {
@@ -106,7 +106,7 @@ impl Reviews {
     }
 
     /// Whether `caller` may do that.
-    pub async fn allowed(&self, caller: &Caller, access: &Access) -> Result<Verdict, ApiError> {
+    pub async fn allowed(&self, caller: &Caller, access: &Access) -> Result<AccessReview, ApiError> {
         let key = Key::of(&(caller, access));
         if let Some(known) = self.0.verdicts.get(&key) {
             return Ok(known);
@@ -181,18 +181,18 @@ struct User {
     extra: Option<BTreeMap<String, Vec<String>>>,
 }
 
-fn verdict(answer: &Value) -> Result<Verdict, ApiError> {
+fn verdict(answer: &Value) -> Result<AccessReview, ApiError> {
     let said = |field: &str| answer.pointer(&format!("/status/{field}"));
     let allowed = said("allowed")
         .and_then(Value::as_bool)
         .ok_or_else(|| ApiError::Unavailable("answered a SubjectAccessReview without a verdict".to_owned()))?;
     let denied = said("denied").and_then(Value::as_bool).unwrap_or(false);
     if allowed && !denied {
-        return Ok(Verdict::Allowed);
+        return Ok(AccessReview::Allowed);
     }
     let words = ["reason", "evaluationError"].map(|field| said(field).and_then(Value::as_str).unwrap_or_default());
     let words: Vec<&str> = words.into_iter().filter(|text| !text.is_empty()).collect();
-    Ok(Verdict::Denied(words.join("; ").chars().take(500).collect()))
+    Ok(AccessReview::Denied(words.join("; ").chars().take(500).collect()))
 }
 
 #[cfg(test)]

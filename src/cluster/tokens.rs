@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
-use crate::pod::key::check_name;
-use crate::pod::wanted::{FetchedToken, TokenRef};
+use crate::dns_name::check_name;
+use crate::pod::asset_refs::{FetchedToken, TokenRef};
 
 /// Bounds of `spec.expirationSeconds` that the API server accepts (validation of authentication.k8s.io/v1).
 const TTL_BOUNDS: (u64, u64) = (600, 1 << 32);

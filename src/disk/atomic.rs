@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::files::{FileError, Files, Kind, is_bad_block, parent};
+use super::files::{FileError, FileKind, Files, is_bad_block, parent};
 
 /// Every temporary of ours begins so: a dotfile, which the kubelet ignores. The sweep removes them.
 pub const TEMPORARY_PREFIX: &str = ".pod-checkpointer-";
@@ -95,7 +95,7 @@ fn fill(files: &dyn Files, path: &str, bytes: &[u8], mode: u32, durable: bool) -
 fn holds(files: &dyn Files, path: &str, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
     let size = bytes.len() as u64;
     match files.stat(path)? {
-        Some(stat) if stat.kind == Kind::File && stat.mode == mode && stat.size == size => {
+        Some(stat) if stat.kind == FileKind::File && stat.mode == mode && stat.size == size => {
             match files.read(path, size) {
                 Ok(found) => Ok(found == bytes),
                 Err(error) if is_bad_block(&error) || error.kind() == io::ErrorKind::FileTooLarge => Ok(false),

@@ -49,7 +49,7 @@ fn advice(cause: &io::Error) -> &'static str {
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     File,
     /// A directory.
@@ -64,7 +64,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
     /// What it is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
     /// Owning user.
@@ -128,7 +128,7 @@ pub trait Files: Send + Sync {
 /// Makes a directory if there is none; true if it made one. Its parent is not synced.
 pub fn ensure_dir(files: &dyn Files, path: &str, mode: u32) -> Result<bool, FileError> {
     match files.stat(path)? {
-        Some(stat) if stat.kind == Kind::Dir => {
+        Some(stat) if stat.kind == FileKind::Dir => {
             if stat.mode != mode {
                 files.set_dir_mode(path, mode)?;
             }
@@ -146,7 +146,7 @@ pub fn ensure_dir(files: &dyn Files, path: &str, mode: u32) -> Result<bool, File
 pub fn remove_tree(files: &dyn Files, path: &str) -> Result<(), FileError> {
     match files.stat(path)? {
         None => return Ok(()),
-        Some(stat) if stat.kind != Kind::Dir => return files.remove_file(path),
+        Some(stat) if stat.kind != FileKind::Dir => return files.remove_file(path),
         Some(_) => {}
     }
     for name in files.list(path)? {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::atomic::Written;
-use super::files::{FileError, Files, Kind, Stat, ensure_dir, is_bad_block, list_or_none, parent, remove_tree};
+use super::files::{FileError, FileKind, Files, Stat, ensure_dir, is_bad_block, list_or_none, parent, remove_tree};
 
 const DATA: &str = "..data";
 const DATA_NEXT: &str = "..data_tmp";
@@ -102,14 +102,14 @@ fn sync_up(files: &dyn Files, dir: &str) -> Result<(), FileError> {
 /// The name of the directory that `..data` points to, if it is there whole.
 pub fn data(files: &dyn Files, dir: &str) -> Result<Option<String>, FileError> {
     let link = format!("{dir}/{DATA}");
-    if files.stat(&link)?.is_none_or(|stat| stat.kind != Kind::Symlink) {
+    if files.stat(&link)?.is_none_or(|stat| stat.kind != FileKind::Symlink) {
         return Ok(None);
     }
     let name = files.read_link(&link)?;
     if !name.starts_with("..") || name.len() < 3 || name.contains('/') {
         return Ok(None);
     }
-    let is_dir = files.stat(&format!("{dir}/{name}"))?.is_some_and(|stat| stat.kind == Kind::Dir);
+    let is_dir = files.stat(&format!("{dir}/{name}"))?.is_some_and(|stat| stat.kind == FileKind::Dir);
     Ok(is_dir.then_some(name))
 }
 
@@ -158,7 +158,7 @@ fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, File
     };
     let dir_as_wanted = |path: &str| -> Result<bool, FileError> {
         let stat = files.stat(path)?;
-        Ok(stat.is_some_and(|s| s.kind == Kind::Dir && s.mode == volume.dir_mode() && owned(&s, None)))
+        Ok(stat.is_some_and(|s| s.kind == FileKind::Dir && s.mode == volume.dir_mode() && owned(&s, None)))
     };
     if !dir_as_wanted(dir)? || !dir_as_wanted(&top)? {
         return Ok(false);
@@ -182,7 +182,7 @@ fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, File
     for (path, file) in &volume.files {
         let path = format!("{top}/{path}");
         let as_wanted = files.stat(&path)?.is_some_and(|stat| {
-            stat.kind == Kind::File
+            stat.kind == FileKind::File
                 && stat.mode == file.mode
                 && stat.size == file.bytes.len() as u64
                 && owned(&stat, file.owner)
@@ -206,7 +206,7 @@ fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, File
 
 fn points_at_data(files: &dyn Files, dir: &str, key: &str) -> Result<bool, FileError> {
     let link = format!("{dir}/{key}");
-    let is_link = files.stat(&link)?.is_some_and(|stat| stat.kind == Kind::Symlink);
+    let is_link = files.stat(&link)?.is_some_and(|stat| stat.kind == FileKind::Symlink);
     Ok(is_link && files.read_link(&link)? == format!("{DATA}/{key}"))
 }
 
@@ -221,7 +221,7 @@ fn ensure_dirs(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<(), 
 
 /// Makes a directory of the volume with its group and mode; in this order, as a change of group clears bits.
 fn dress(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<(), FileError> {
-    let stat = files.stat(dir)?.filter(|stat| stat.kind == Kind::Dir);
+    let stat = files.stat(dir)?.filter(|stat| stat.kind == FileKind::Dir);
     if stat.is_none() {
         files.make_dir(dir)?;
     }
@@ -295,7 +295,7 @@ fn tidy(files: &dyn Files, dir: &str, volume: &Volume<'_>, data: &str) -> Result
         if !keys.contains(name.as_str()) {
             remove_tree(files, &path)?;
         } else if !points_at_data(files, dir, &name)? {
-            if files.stat(&path)?.is_some_and(|stat| stat.kind == Kind::Dir) {
+            if files.stat(&path)?.is_some_and(|stat| stat.kind == FileKind::Dir) {
                 remove_tree(files, &path)?;
             }
             let link = format!("{dir}/{DATA_NEXT}");

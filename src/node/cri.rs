@@ -12,8 +12,9 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::endpoint::{self, EndpointError};
-use super::listing::node_pods;
+use super::cri_pods::node_pods;
+use super::cri_socket;
+use super::cri_socket::EndpointError;
 use crate::pod::key::SandboxId;
 use crate::pod::runtime::NodePods;
 use proto::image_service_client::ImageServiceClient;
@@ -106,7 +107,7 @@ impl Cri {
     /// A client of the runtime at `unix:///path` or `/path`, whether or not it is up yet. Must be called within a tokio
     /// runtime.
     pub fn lazy(endpoint: &str) -> Result<Self, CriError> {
-        let socket = endpoint::parse(endpoint)?;
+        let socket = cri_socket::parse(endpoint)?;
         let path = socket.clone();
         let connector = tower::service_fn(move |_| {
             let path = path.clone();

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::cri::proto;
-use super::listing::node_pods;
+use super::cri_pods::node_pods;
 
 /// Reads both lists as the runtime sends them.
 pub fn lists(sandboxes: &[u8], containers: &[u8]) {

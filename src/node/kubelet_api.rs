@@ -11,12 +11,13 @@ use http::{Request, StatusCode, header};
 use http_body_util::Empty;
 use zeroize::Zeroizing;
 
-use crate::wire::tls::{self, TlsError, Trust};
-use crate::wire::{Answer, Host, Limits, WireError, exchange};
+use crate::http_client::tls;
+use crate::http_client::tls::{TlsError, Trust};
+use crate::http_client::{Answer, ExchangeLimits, Host, WireError, exchange};
 
-pub mod meaning;
+pub mod errors;
 
-pub use meaning::Fault;
+pub use errors::Fault;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Its answers are a path or an error's text.
@@ -55,7 +56,7 @@ pub struct KubeletSettings {
 
 /// The call got no archive.
 #[derive(Debug, thiserror::Error)]
-pub enum KubeletError {
+pub enum KubeletApiError {
     /// Nothing was asked: the kubelet did not begin.
     #[error("{0}; is the kubelet running, and is its port the one given?")]
     Unreachable(WireError),
@@ -102,9 +103,9 @@ impl KubeletApi {
         container: &str,
         timeout: Duration,
         deadline: Duration,
-    ) -> Result<String, KubeletError> {
+    ) -> Result<String, KubeletApiError> {
         let path = format!("/checkpoint/{namespace}/{pod}/{container}?timeout={}", timeout.as_secs());
-        let limits = Limits { connect: CONNECT, answer: deadline, silence: CONNECT };
+        let limits = ExchangeLimits { connect: CONNECT, answer: deadline, silence: CONNECT };
         let answer = match &self.0.trust {
             KubeletTrust::Anyone => self.ask(&path, Trust::Anyone, limits).await?,
             KubeletTrust::Authority(file) => {
@@ -115,28 +116,34 @@ impl KubeletApi {
         };
         let status = answer.status();
         // From here on the kubelet has done its work or given up.
-        let body = answer.bytes(LONGEST_ANSWER).await.map_err(KubeletError::Unknown)?;
-        if status == StatusCode::OK { Ok(meaning::path(&body)?) } else { Err(Fault::of(status.as_u16(), &body).into()) }
+        let body = answer.bytes(LONGEST_ANSWER).await.map_err(KubeletApiError::Unknown)?;
+        if status == StatusCode::OK { Ok(errors::path(&body)?) } else { Err(Fault::of(status.as_u16(), &body).into()) }
     }
 
     /// A kubelet whose certificate is not of the cluster's CA was not told anything yet, so it may be asked again.
-    async fn ask_node(&self, path: &str, cluster: &Path, own: &Path, limits: Limits) -> Result<Answer, KubeletError> {
+    async fn ask_node(
+        &self,
+        path: &str,
+        cluster: &Path,
+        own: &Path,
+        limits: ExchangeLimits,
+    ) -> Result<Answer, KubeletApiError> {
         let mut stranger = None;
         if let Ok(authorities) = tls::certificates_of(cluster) {
             match self.ask(path, Trust::Authorities(authorities), limits).await {
-                Err(KubeletError::Stranger(why, _)) => stranger = Some(why),
+                Err(KubeletApiError::Stranger(why, _)) => stranger = Some(why),
                 other => return other,
             }
         }
         let certificate = match (tls::certificates_of(own), stranger) {
             (Ok(mut certificates), _) => certificates.swap_remove(0),
-            (Err(unread), Some(why)) => return Err(KubeletError::Stranger(why, unread.to_string())),
+            (Err(unread), Some(why)) => return Err(KubeletApiError::Stranger(why, unread.to_string())),
             (Err(unread), None) => return Err(unread.into()),
         };
         self.ask(path, Trust::Exactly(certificate), limits).await.map_err(|why| named(why, own))
     }
 
-    async fn ask(&self, path: &str, trust: Trust, limits: Limits) -> Result<Answer, KubeletError> {
+    async fn ask(&self, path: &str, trust: Trust, limits: ExchangeLimits) -> Result<Answer, KubeletApiError> {
         let (certificate, key) = &self.0.certificate;
         let identity =
             if certificate.exists() && key.exists() { Some(tls::identity_of(certificate, key)?) } else { None };
@@ -147,19 +154,19 @@ impl KubeletApi {
         let token = self.0.token.clone();
         let request = request
             .body(Empty::<Bytes>::new())
-            .map_err(|why| KubeletError::Token { path: token, why: why.to_string() })?;
+            .map_err(|why| KubeletApiError::Token { path: token, why: why.to_string() })?;
         let tls = tls::client(trust, identity)?;
         let host = Host { name: self.0.address.to_string(), port: self.0.port, tls: Some(tls) };
         exchange(&host, request, limits).await.map_err(|why| match why {
-            WireError::Connect { .. } => KubeletError::Unreachable(why),
-            WireError::Tls { .. } => KubeletError::Stranger(why, String::new()),
-            other => KubeletError::Unknown(other),
+            WireError::Connect { .. } => KubeletApiError::Unreachable(why),
+            WireError::Tls { .. } => KubeletApiError::Stranger(why, String::new()),
+            other => KubeletApiError::Unknown(other),
         })
     }
 
-    fn token(&self) -> Result<header::HeaderValue, KubeletError> {
+    fn token(&self) -> Result<header::HeaderValue, KubeletApiError> {
         let path = &self.0.token;
-        let unusable = |why: String| KubeletError::Token { path: path.clone(), why };
+        let unusable = |why: String| KubeletApiError::Token { path: path.clone(), why };
         let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|why| unusable(why.to_string()))?);
         let value = Zeroizing::new(format!("Bearer {}", text.trim()));
         let mut value = header::HeaderValue::from_str(&value)
@@ -170,9 +177,9 @@ impl KubeletApi {
 }
 
 /// Says which file the kubelet's certificate was held against.
-fn named(why: KubeletError, file: &Path) -> KubeletError {
+fn named(why: KubeletApiError, file: &Path) -> KubeletApiError {
     match why {
-        KubeletError::Stranger(why, _) => KubeletError::Stranger(why, file.display().to_string()),
+        KubeletApiError::Stranger(why, _) => KubeletApiError::Stranger(why, file.display().to_string()),
         other => other,
     }
 }

@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cri::{Cri, CriError, Events};
 use crate::clock;
-use crate::pod::moment::Reading;
+use crate::moment::Observation;
 use crate::pod::runtime::NodePods;
 
 /// The delays of the watch.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct RuntimeWatchTimings {
     /// From the start of one list to the start of the next, at least: a burst of events costs few lists.
     pub between_lists: Duration,
     /// First wait after a failure; doubles.
@@ -30,7 +30,7 @@ pub struct Pace {
     pub stable: Duration,
 }
 
-impl Default for Pace {
+impl Default for RuntimeWatchTimings {
     fn default() -> Self {
         Self {
             between_lists: Duration::from_millis(20),
@@ -51,15 +51,15 @@ const AT_MOST_DRAINED: usize = 1024;
 /// A running watch; ends when dropped.
 #[derive(Debug)]
 pub struct RuntimeWatch {
-    reading: watch::Receiver<Reading<NodePods>>,
+    reading: watch::Receiver<Observation<NodePods>>,
     ask: mpsc::Sender<Answer>,
     task: JoinHandle<()>,
 }
 
 impl RuntimeWatch {
     /// Starts watching. `Unavailable` until the first list.
-    pub fn spawn(cri: Cri, pace: Pace) -> Self {
-        let (publish, reading) = watch::channel(Reading::Unavailable("the runtime was not asked yet".to_owned()));
+    pub fn spawn(cri: Cri, pace: RuntimeWatchTimings) -> Self {
+        let (publish, reading) = watch::channel(Observation::Unavailable("the runtime was not asked yet".to_owned()));
         let (ask, asked) = mpsc::channel(WAITING);
         let retry = pace.first_retry;
         let events = Feed::Closed { until: Instant::now() };
@@ -69,14 +69,14 @@ impl RuntimeWatch {
 
     /// The latest reading. Receivers wake when the pods or the runtime's availability change; the time in a `Seen` is
     /// always that of the last successful list, also where that list changed nothing and woke nobody.
-    pub fn subscribe(&self) -> watch::Receiver<Reading<NodePods>> {
+    pub fn subscribe(&self) -> watch::Receiver<Observation<NodePods>> {
         self.reading.clone()
     }
 
     /// A list that was begun after this call.
-    pub async fn refresh(&self) -> Reading<NodePods> {
+    pub async fn refresh(&self) -> Observation<NodePods> {
         let (answer, fresh) = oneshot::channel();
-        let gone = || Reading::Unavailable("the watch of the runtime has ended".to_owned());
+        let gone = || Observation::Unavailable("the watch of the runtime has ended".to_owned());
         if self.ask.send(answer).await.is_err() {
             return gone();
         }
@@ -92,8 +92,8 @@ impl Drop for RuntimeWatch {
 
 struct Task {
     cri: Cri,
-    pace: Pace,
-    publish: watch::Sender<Reading<NodePods>>,
+    pace: RuntimeWatchTimings,
+    publish: watch::Sender<Observation<NodePods>>,
     asked: mpsc::Receiver<Answer>,
     events: Feed,
     retry: Duration,
@@ -101,7 +101,7 @@ struct Task {
     complaint: Option<String>,
 }
 
-type Answer = oneshot::Sender<Reading<NodePods>>;
+type Answer = oneshot::Sender<Observation<NodePods>>;
 
 /// The subscription to events.
 enum Feed {
@@ -144,21 +144,21 @@ impl Task {
         }
     }
 
-    async fn list(&mut self) -> Reading<NodePods> {
+    async fn list(&mut self) -> Observation<NodePods> {
         let at = clock::now();
         let reading = match self.cri.list().await {
-            Ok(pods) => Reading::Seen(pods, at),
-            Err(why) => Reading::Unavailable(why.to_string()),
+            Ok(pods) => Observation::Seen(pods, at),
+            Err(why) => Observation::Unavailable(why.to_string()),
         };
         self.publish.send_if_modified(|last| {
             let changed = match (&*last, &reading) {
-                (Reading::Seen(before, _), Reading::Seen(now, _)) => before != now,
-                (Reading::Unavailable(before), Reading::Unavailable(now)) => before != now,
-                (Reading::Seen(..), Reading::Unavailable(why)) => {
+                (Observation::Seen(before, _), Observation::Seen(now, _)) => before != now,
+                (Observation::Unavailable(before), Observation::Unavailable(now)) => before != now,
+                (Observation::Seen(..), Observation::Unavailable(why)) => {
                     tracing::warn!("{why}");
                     true
                 }
-                (Reading::Unavailable(_), Reading::Seen(..)) => {
+                (Observation::Unavailable(_), Observation::Seen(..)) => {
                     tracing::info!("the container runtime at {} answers", self.cri.socket().display());
                     true
                 }

@@ -5,41 +5,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// Version of the manifests we write, in annotation `checkpointer.alpha.coreos.com/format`.
-pub const FORMAT: &str = "1";
-
 /// What a parent becomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// The static-pod manifest (a `v1` Pod), annotations of [`annotation`] included.
+    /// The static-pod manifest (a `v1` Pod), annotations of [`super::annotation`] included.
     pub manifest: Value,
     /// Asset directories that the manifest mounts.
     pub volumes: Vec<AssetVolume>,
-}
-
-/// Annotations that a manifest of ours carries besides `checkpoint-of`. None changes while the parent does not:
-/// any byte changed in an active manifest makes the kubelet restart the pod.
-pub mod annotation {
-    /// [`super::FORMAT`].
-    pub const FORMAT: &str = "checkpointer.alpha.coreos.com/format";
-    /// UID of the parent.
-    pub const PARENT_UID: &str = "checkpointer.alpha.coreos.com/parent-uid";
-    /// `<namespace>/<kind>/<name>`, see [`crate::pod::key::Lineage`].
-    pub const LINEAGE: &str = "checkpointer.alpha.coreos.com/lineage";
-    /// [`crate::pod::parent::Parent::digest`].
-    pub const DIGEST: &str = "checkpointer.alpha.coreos.com/digest";
-    /// RFC 3339 UTC time, seconds, at which the parent was Ready and captured. Added by the store when it saves.
-    pub const CAPTURED_AT: &str = "checkpointer.alpha.coreos.com/captured-at";
-    /// JSON list of asset directories, relative to `/etc/kubernetes`, e.g. `["checkpoint-secrets/ns/pod/secret"]`.
-    pub const ASSETS: &str = "checkpointer.alpha.coreos.com/assets";
-    /// JSON list of sentences: what the twin will lack. Absent when empty.
-    pub const DEGRADED: &str = "checkpointer.alpha.coreos.com/degraded";
-    /// Only in inactive manifests: RFC 3339 UTC time of retirement.
-    pub const RETIRED: &str = "checkpointer.alpha.coreos.com/retired";
-    /// Only in retired inactive manifests, `"true"`: the lineage had a successor on this node.
-    pub const SUCCESSOR_SEEN: &str = "checkpointer.alpha.coreos.com/successor-seen";
-    /// The parent's `max-offline`, kept.
-    pub const MAX_OFFLINE: &str = crate::pod::parent::MAX_OFFLINE_ANNOTATION;
 }
 
 /// The three trees under `/etc/kubernetes`.

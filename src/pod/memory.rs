@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::key::{ContainerId, Lineage, PodKey, Uid};
-use super::moment::Moment;
+use crate::moment::BootInstant;
 use crate::pod::runtime::KubeletIdentity;
 
 /// Timers, Yield state, and what was known at the last good read of the API.
@@ -14,17 +14,17 @@ pub struct Memory {
     /// By parent.
     pub pods: BTreeMap<PodKey, PodMemory>,
     /// Since when each container was seen running.
-    pub running_since: BTreeMap<ContainerId, Moment>,
+    pub running_since: BTreeMap<ContainerId, BootInstant>,
     /// What tells an aware kubelet from a blind one.
     pub kubelet: KubeletMemory,
     /// The last time the API answered properly.
-    pub last_api_read: Option<Moment>,
+    pub last_api_read: Option<BootInstant>,
     /// The last of them that was marked on disk, for checkpoints with a `max-offline`.
-    pub marked_api_read: Option<Moment>,
+    pub marked_api_read: Option<BootInstant>,
     /// Lineages of the parents that the API named on this node, for when it does not answer.
     pub members: BTreeMap<PodKey, Lineage>,
     /// When the assets of this node's checkpoints were last fetched.
-    pub refreshed_at: Option<Moment>,
+    pub refreshed_at: Option<BootInstant>,
     /// The agent's own affairs.
     pub own: OwnMemory,
 }
@@ -44,9 +44,9 @@ pub struct KubeletMemory {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PodMemory {
     /// No ready sandbox since.
-    pub down_since: Option<Moment>,
+    pub down_since: Option<BootInstant>,
     /// Partly running since.
-    pub degraded_since: Option<Moment>,
+    pub degraded_since: Option<BootInstant>,
     /// Not up since, with the restart count at that time.
     pub crash: Option<CrashMemory>,
     /// The activation in force.
@@ -63,7 +63,7 @@ pub struct PodMemory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrashMemory {
     /// Not up since.
-    pub since: Moment,
+    pub since: BootInstant,
     /// Sum of restart counts when that began.
     pub restarts: u32,
 }
@@ -72,7 +72,7 @@ pub struct CrashMemory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activation {
     /// When.
-    pub at: Moment,
+    pub at: BootInstant,
     /// The parent's containers of that time: one that is not among them is new.
     pub containers: BTreeSet<ContainerId>,
 }
@@ -81,13 +81,13 @@ pub struct Activation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Yield {
     /// Since when.
-    pub since: Moment,
+    pub since: BootInstant,
     /// For which pod: its own parent, or a member of the lineage without a copy of its own.
     pub to: PodKey,
     /// That pod's UID.
     pub uid: Uid,
     /// When the twin was first seen dead.
-    pub twin_dead_at: Option<Moment>,
+    pub twin_dead_at: Option<BootInstant>,
     /// The parent's sandbox was removed once.
     pub sandbox_removed: bool,
 }
@@ -98,18 +98,18 @@ pub struct Gone {
     /// Milliseconds of the API answering so far.
     pub answered_ms: u64,
     /// End of the span counted last; `None` while the API does not answer.
-    pub counted_to: Option<Moment>,
+    pub counted_to: Option<BootInstant>,
 }
 
 /// The agent's own affairs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OwnMemory {
     /// Its DaemonSet is not to be found, or excludes this node, since.
-    pub unscheduled_since: Option<Moment>,
+    pub unscheduled_since: Option<BootInstant>,
     /// No pod of its own in the API since.
-    pub absent_since: Option<Moment>,
+    pub absent_since: Option<BootInstant>,
     /// The DaemonSet's instance is up beside this twin since.
-    pub relief_since: Option<Moment>,
+    pub relief_since: Option<BootInstant>,
     /// When its own assets were last fetched.
-    pub refreshed_at: Option<Moment>,
+    pub refreshed_at: Option<BootInstant>,
 }

@@ -10,15 +10,9 @@ use serde_json::Value;
 use crate::duration;
 use crate::pod::runtime::ImageRefs;
 
-use super::key::{
-    CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION, InvalidName, Lineage, PodKey, Uid,
-};
-
-/// Annotation that the kubelet puts on the mirror of a static pod.
-const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
-
-/// Annotation on a parent: never activate later than this after the last good read of the API.
-pub const MAX_OFFLINE_ANNOTATION: &str = "checkpointer.alpha.coreos.com/max-offline";
+use super::annotation;
+use super::key::{Lineage, PodKey, Uid};
+use crate::dns_name::InvalidName;
 
 /// How a parent stands in the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +89,7 @@ impl Parent {
     /// [`Self::from_api`] where annotations with these prefixes enter the checkpoint (`--keep-annotation`), so that
     /// the digest changes with them.
     pub fn from_api_keeping(pod: &Value, node: &str, keep_annotations: &[String]) -> Result<Option<Self>, BadPod> {
-        if !is_parent(pod) {
+        if !annotation::is_parent(pod) {
             return Ok(None);
         }
         let metadata = |field: &'static str, what| match pod["metadata"][field].as_str() {
@@ -119,21 +113,9 @@ impl Parent {
     /// # Errors
     /// A value that is not a duration, as a sentence: whoever wrote it wanted a limit, so none must be guessed.
     pub fn max_offline(&self) -> Result<Option<Duration>, String> {
-        let Some(text) = annotation(&self.object, MAX_OFFLINE_ANNOTATION) else { return Ok(None) };
-        duration::parse(text).map(Some).map_err(|why| format!("annotation {MAX_OFFLINE_ANNOTATION}: {why}"))
+        let Some(text) = annotation::of(&self.object, annotation::MAX_OFFLINE) else { return Ok(None) };
+        duration::parse(text).map(Some).map_err(|why| format!("annotation {}: {why}", annotation::MAX_OFFLINE))
     }
-}
-
-fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
-    pod["metadata"]["annotations"][name].as_str()
-}
-
-fn is_parent(pod: &Value) -> bool {
-    let is_static = matches!(annotation(pod, CONFIG_SOURCE_ANNOTATION), Some("file" | "http"))
-        || annotation(pod, MIRROR_ANNOTATION).is_some();
-    annotation(pod, CHECKPOINT_ANNOTATION) == Some("true")
-        && !is_static
-        && pod["metadata"]["annotations"].get(CHECKPOINT_OF_ANNOTATION).is_none()
 }
 
 fn lineage(pod: &Value, key: &PodKey) -> Lineage {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::key::{Lineage, PodKey, SandboxId, Uid};
 use super::lifecycle::awareness::Kubelet;
-use super::moment::Moment;
 use super::report::Report;
+use crate::moment::BootInstant;
 
 /// One complete effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct Decision {
     /// For people.
     pub report: Report,
     /// A timer runs out then, even if nothing else happens.
-    pub wake_at: Option<Moment>,
+    pub wake_at: Option<BootInstant>,
     /// A decision hangs on a fresh answer of the API: ask once, then decide again. No steps that depend on it are in
     /// [`Decision::steps`].
     pub ask_api: bool,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::key::{Lineage, PodKey, Uid};
-use super::moment::{Moment, Reading};
 use super::parent::Parent;
+use crate::moment::{BootInstant, Observation};
 use crate::pod::runtime::{KubeletIdentity, NodePods};
 
 /// What the API server last said, and when.
@@ -14,7 +14,7 @@ pub struct Api {
     /// Its answer.
     pub answer: Answer,
     /// When that was. A watch that went quiet does not move it.
-    pub at: Moment,
+    pub at: BootInstant,
     /// Wall-clock time since the last good read, where it is known.
     pub silent_for: Option<Duration>,
 }
@@ -149,13 +149,13 @@ pub struct Snapshot {
     /// The identity of the cluster that answers, where it is known.
     pub cluster: Option<Uid>,
     /// The agent's own DaemonSet, asked only when [`super::plan::Decision::ask_scheduling`] said so.
-    pub scheduling: Option<Reading<Scheduling>>,
+    pub scheduling: Option<Observation<Scheduling>>,
     /// The container runtime.
-    pub runtime: Reading<NodePods>,
+    pub runtime: Observation<NodePods>,
     /// The kubelet process, where its socket can be seen.
     pub kubelet: Option<KubeletIdentity>,
     /// Our directories.
-    pub disk: Reading<Inventory>,
+    pub disk: Observation<Inventory>,
     /// Why a parent's last capture failed, by parent; with the UID and digest it was tried for.
     pub captures: BTreeMap<PodKey, CaptureFailure>,
 }
@@ -172,5 +172,5 @@ pub struct CaptureFailure {
     /// The copy on disk would start all the same: only news for it could not be had.
     pub copy_is_good: bool,
     /// Try again not before this; `None`: not until the parent changes.
-    pub retry_at: Option<Moment>,
+    pub retry_at: Option<BootInstant>,
 }

@@ -8,20 +8,21 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use rustls::pki_types::CertificateDer;
 
-use super::ask::{Asker, Question, missing};
 use super::credentials::Credentials;
 use super::digest::{Descriptor, Digest};
 use super::error::RegistryError;
 use super::location::{Origin, Target};
 use super::reference::{Reference, host_and_port};
-use super::retry::Tries;
-use super::token::{Held, Place};
-use crate::wire;
-use crate::wire::tls::{self, Trust};
+use super::retry::Retry;
+use super::token::{GrantedRights, RepositoryPath};
+use super::transport::{RegistryRequest, Transport, missing};
+use crate::http_client;
+use crate::http_client::tls;
+use crate::http_client::tls::Trust;
 
 /// How long everything may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct RegistryLimits {
     /// Name lookup, TCP and TLS of one connection.
     pub connect: Duration,
     /// From the last byte of a request to the head of its answer: a registry may move a large blob then.
@@ -36,7 +37,7 @@ pub struct Limits {
     pub pause: Duration,
 }
 
-impl Default for Limits {
+impl Default for RegistryLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
@@ -50,9 +51,9 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    pub(super) fn wire(&self) -> wire::Limits {
-        wire::Limits { connect: self.connect, answer: self.answer, silence: self.silence }
+impl RegistryLimits {
+    pub(super) fn wire(&self) -> http_client::ExchangeLimits {
+        http_client::ExchangeLimits { connect: self.connect, answer: self.answer, silence: self.silence }
     }
 }
 
@@ -66,12 +67,12 @@ pub struct Options {
     /// Who we are where.
     pub credentials: Credentials,
     /// How long it may take.
-    pub limits: Limits,
+    pub limits: RegistryLimits,
 }
 
 /// A client of any number of registries. Holds tokens, no connections.
 pub struct Registry {
-    pub(super) asker: Asker,
+    pub(super) transport: Transport,
 }
 
 impl Registry {
@@ -84,30 +85,30 @@ impl Registry {
         let plain = options.plain_http.iter().map(plain).collect::<Result<Vec<_>, RegistryError>>()?;
         let tls = tls::client(Trust::Public(options.ca), None)?;
         let (credentials, limits) = (options.credentials, options.limits);
-        Ok(Self { asker: Asker { tls, plain, credentials, limits, held: Held::default() } })
+        Ok(Self { transport: Transport { tls, plain, credentials, limits, held: GrantedRights::default() } })
     }
 
     /// How long everything may take.
-    pub fn limits(&self) -> &Limits {
-        &self.asker.limits
+    pub fn limits(&self) -> &RegistryLimits {
+        &self.transport.limits
     }
 
-    pub(super) fn place(&self, reference: &Reference) -> Place {
+    pub(super) fn place(&self, reference: &Reference) -> RepositoryPath {
         let (host, port) = (reference.host.as_str(), reference.port);
-        let plain = self.asker.plain.iter().any(|(name, number)| name == host && *number == port.unwrap_or(80));
+        let plain = self.transport.plain.iter().any(|(name, number)| name == host && *number == port.unwrap_or(80));
         // Docker Hub's name is not that of its registry.
         let server = if host == "docker.io" { "registry-1.docker.io" } else { host };
         let known_by = if port == Some(443) { None } else { port };
         let authority = super::reference::authority(host, known_by);
         let origin = Origin::new(!plain, server, port);
-        Place { origin, authority, repository: reference.repository.clone(), also: None }
+        RepositoryPath { origin, authority, repository: reference.repository.clone(), also: None }
     }
 
     /// Whether the registry has a blob.
     pub async fn has_blob(&self, reference: &Reference, digest: Digest) -> Result<bool, RegistryError> {
         let what = format!("look for {digest} in {reference}");
         let place = self.place(reference);
-        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
             if let Some(ended) = tries.once(self.look(&place, digest, None, &what)).await {
                 return ended;
@@ -118,18 +119,18 @@ impl Registry {
     /// Whether it has a blob, which must be of that size if one is given.
     pub(super) async fn look(
         &self,
-        place: &Place,
+        place: &RepositoryPath,
         digest: Digest,
         size: Option<u64>,
         what: &str,
     ) -> Result<bool, RegistryError> {
         let target = place.target(&format!("blobs/{digest}"));
-        let answer = self.asker.ask(place, &Question::new(Method::HEAD, target, what)).await?;
+        let answer = self.transport.ask(place, &RegistryRequest::new(Method::HEAD, target, what)).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(false),
-            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(place, answer, what).await),
-            _ => return Err(self.asker.refused(answer, what).await),
+            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(place, answer, what).await),
+            _ => return Err(self.transport.refused(answer, what).await),
         }
         confirmed(&answer, digest, what)?;
         let length: Option<u64> = answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -146,8 +147,8 @@ impl Registry {
     /// Has the registry take over a blob from another of its repositories. False: it would rather have it uploaded.
     pub async fn mount(&self, reference: &Reference, from: &str, digest: Digest) -> Result<bool, RegistryError> {
         let what = format!("mount {digest} from {from} in {reference}");
-        let place = Place { also: Some(from.to_owned()), ..self.place(reference) };
-        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        let place = RepositoryPath { also: Some(from.to_owned()), ..self.place(reference) };
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
             if let Some(ended) = tries.once(self.mount_once(&place, from, digest, &what)).await {
                 return ended;
@@ -155,15 +156,21 @@ impl Registry {
         }
     }
 
-    async fn mount_once(&self, place: &Place, from: &str, digest: Digest, what: &str) -> Result<bool, RegistryError> {
+    async fn mount_once(
+        &self,
+        place: &RepositoryPath,
+        from: &str,
+        digest: Digest,
+        what: &str,
+    ) -> Result<bool, RegistryError> {
         let target = place.target("blobs/uploads/").with("mount", &digest.to_string()).with("from", from);
-        let answer = self.asker.ask(place, &Question::new(Method::POST, target, what)).await?;
+        let answer = self.transport.ask(place, &RegistryRequest::new(Method::POST, target, what)).await?;
         match answer.status() {
             StatusCode::CREATED => confirmed(&answer, digest, what).map(|()| true),
             // It has begun an upload instead, which ends by itself.
             StatusCode::ACCEPTED => Ok(false),
-            StatusCode::UNAUTHORIZED => Err(self.asker.unauthorized(place, answer, what).await),
-            _ => Err(self.asker.refused(answer, what).await),
+            StatusCode::UNAUTHORIZED => Err(self.transport.unauthorized(place, answer, what).await),
+            _ => Err(self.transport.refused(answer, what).await),
         }
     }
 
@@ -177,8 +184,8 @@ impl Registry {
     ) -> Result<Descriptor, RegistryError> {
         let what = format!("upload a blob to {reference}");
         let place = self.place(reference);
-        let mut upload = super::upload::Upload::of(&self.asker, place, Arc::new(source), what.clone(), progress)?;
-        let mut tries = Tries::at(what, &self.asker.limits);
+        let mut upload = super::upload::Upload::of(&self.transport, place, Arc::new(source), what.clone(), progress)?;
+        let mut tries = Retry::at(what, &self.transport.limits);
         loop {
             if let Some(ended) = tries.once(Box::pin(upload.attempt(self))).await {
                 return ended;
@@ -191,7 +198,7 @@ impl Registry {
         let of = Descriptor::of(bytes);
         let what = format!("upload {} to {reference}", of.digest);
         let place = self.place(reference);
-        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
             if let Some(ended) = tries.once(self.small(&place, bytes, of, &what)).await {
                 return ended.map(|()| of);
@@ -200,7 +207,7 @@ impl Registry {
     }
 }
 
-impl Place {
+impl RepositoryPath {
     /// A path of the repository.
     pub(super) fn target(&self, path: &str) -> Target {
         Target::new(self.origin.clone(), format!("/v2/{}/{path}", self.repository))
@@ -208,7 +215,7 @@ impl Place {
 }
 
 /// A registry need not say what it has; if it does, that must be right.
-pub(super) fn confirmed(answer: &wire::Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
+pub(super) fn confirmed(answer: &http_client::Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
     const HEADER: http::HeaderName = http::HeaderName::from_static("docker-content-digest");
     match answer.header(&HEADER) {
         Some(found) if Digest::parse(found.trim()) != Some(digest) => {

@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::digest::Digest;
 use super::location::BadLocation;
-use crate::wire::WireError;
-use crate::wire::tls::TlsError;
+use crate::http_client::WireError;
+use crate::http_client::tls::TlsError;
 
 /// Why a registry did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 
-use super::ask::Question;
 use super::client::{Registry, confirmed};
 use super::digest::Digest;
 use super::error::RegistryError;
 use super::reference::Reference;
-use super::retry::Tries;
-use super::token::Place;
+use super::retry::Retry;
+use super::token::RepositoryPath;
+use super::transport::RegistryRequest;
 
 /// A manifest or index, as the registry has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +40,10 @@ impl Registry {
     ) -> Result<Digest, RegistryError> {
         let what = format!("put {name} into {}", at(reference));
         let place = self.place(reference);
-        let mut question = Question::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
+        let mut question = RegistryRequest::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
         question.content = Some(media_type.to_owned());
         question.body = Bytes::copy_from_slice(bytes);
-        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
             if let Some(ended) = tries.once(self.put_once(&place, name, &question)).await {
                 return ended;
@@ -51,14 +51,19 @@ impl Registry {
         }
     }
 
-    async fn put_once(&self, place: &Place, name: &str, question: &Question) -> Result<Digest, RegistryError> {
+    async fn put_once(
+        &self,
+        place: &RepositoryPath,
+        name: &str,
+        question: &RegistryRequest,
+    ) -> Result<Digest, RegistryError> {
         let (digest, what) = (Digest::of(&question.body), question.what.as_str());
-        let answer = self.asker.ask(place, question).await?;
+        let answer = self.transport.ask(place, question).await?;
         match answer.status() {
             // 202 and 204: seen from registries behind a proxy of their own.
             StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what)?,
-            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(place, answer, what).await),
-            _ => return Err(self.asker.refused(answer, what).await),
+            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(place, answer, what).await),
+            _ => return Err(self.transport.refused(answer, what).await),
         }
         let found = match self.read_once(place, name, what).await? {
             Some(back) if back.bytes == question.body => return Ok(digest),
@@ -72,7 +77,7 @@ impl Registry {
     pub async fn manifest(&self, reference: &Reference, name: &str) -> Result<Option<Manifest>, RegistryError> {
         let what = format!("read {name} of {}", at(reference));
         let place = self.place(reference);
-        let mut tries = Tries::at(what.clone(), &self.asker.limits);
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
             if let Some(ended) = tries.once(self.read_once(&place, name, &what)).await {
                 return ended;
@@ -80,15 +85,20 @@ impl Registry {
         }
     }
 
-    async fn read_once(&self, place: &Place, name: &str, what: &str) -> Result<Option<Manifest>, RegistryError> {
-        let mut question = Question::new(Method::GET, place.target(&format!("manifests/{name}")), what);
+    async fn read_once(
+        &self,
+        place: &RepositoryPath,
+        name: &str,
+        what: &str,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let mut question = RegistryRequest::new(Method::GET, place.target(&format!("manifests/{name}")), what);
         question.accept = Some(ANY);
-        let answer = self.asker.ask(place, &question).await?;
+        let answer = self.transport.ask(place, &question).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(place, answer, what).await),
-            _ => return Err(self.asker.refused(answer, what).await),
+            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(place, answer, what).await),
+            _ => return Err(self.transport.refused(answer, what).await),
         }
         let media_type = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
         let claimed = answer.headers().get("docker-content-digest").cloned();

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::client::Limits;
+use super::client::RegistryLimits;
 use super::error::RegistryError;
 
 /// No back-off and no `Retry-After` is longer.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The attempts at one thing.
-pub(super) struct Tries<'a> {
+pub(super) struct Retry<'a> {
     what: String,
-    limits: &'a Limits,
+    limits: &'a RegistryLimits,
     deadline: Instant,
     made: u32,
     last: String,
 }
 
-impl<'a> Tries<'a> {
+impl<'a> Retry<'a> {
     /// At `what`, an act and its object.
-    pub(super) fn at(what: String, limits: &'a Limits) -> Self {
+    pub(super) fn at(what: String, limits: &'a RegistryLimits) -> Self {
         Self { what, limits, deadline: Instant::now() + limits.total, made: 0, last: String::new() }
     }
 

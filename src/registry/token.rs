@@ -17,7 +17,7 @@ use super::reference::authority;
 
 /// A repository of a registry, as it is asked.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct RepositoryPath {
     /// The server of the API.
     pub(super) origin: Origin,
     /// The host by which credentials know it.
@@ -43,7 +43,7 @@ impl Access {
 }
 
 /// How a token is asked for.
-pub(super) struct Errand {
+pub(super) struct BearerTokenRequest {
     /// Where.
     pub(super) target: Target,
     /// `Authorization`, if it has one.
@@ -53,11 +53,11 @@ pub(super) struct Errand {
 }
 
 /// What to do about a challenge.
-pub(super) enum Plan {
+pub(super) enum AuthPlan {
     /// Use this.
     Use(Access),
     /// Ask a token server first.
-    Fetch(Errand),
+    Fetch(BearerTokenRequest),
     /// Nobody here has a name that could be given.
     Nobody,
     /// The challenge names another server.
@@ -75,23 +75,23 @@ const MOST: usize = 64;
 
 /// Rights that were given, by server and scope.
 #[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<(Origin, String), Access>>);
+pub(super) struct GrantedRights(Mutex<HashMap<(Origin, String), Access>>);
 
-impl Held {
+impl GrantedRights {
     fn lock(&self) -> MutexGuard<'_, HashMap<(Origin, String), Access>> {
         // Nothing that could panic happens while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was given for this repository, unless it is about to expire.
-    pub(super) fn get(&self, place: &Place) -> Option<Access> {
+    pub(super) fn get(&self, place: &RepositoryPath) -> Option<Access> {
         let all = self.lock();
         let access = all.get(&(place.origin.clone(), place.scope()))?;
         access.until.is_none_or(|until| until > Instant::now()).then(|| access.clone())
     }
 
     /// Keeps it.
-    pub(super) fn put(&self, place: &Place, access: &Access) {
+    pub(super) fn put(&self, place: &RepositoryPath, access: &Access) {
         let mut all = self.lock();
         if all.len() >= MOST {
             all.clear();
@@ -100,7 +100,7 @@ impl Held {
     }
 
     /// It was not accepted.
-    pub(super) fn forget(&self, place: &Place) {
+    pub(super) fn forget(&self, place: &RepositoryPath) {
         self.lock().remove(&(place.origin.clone(), place.scope()));
     }
 
@@ -114,7 +114,7 @@ impl Held {
     }
 }
 
-impl Place {
+impl RepositoryPath {
     /// In the words of token servers.
     fn scope(&self) -> String {
         let own = format!("repository:{}:pull,push", self.repository);
@@ -123,15 +123,15 @@ impl Place {
 }
 
 /// What to do about `challenge`. Scopes are ours: a registry cannot have a token made for something else.
-pub(super) fn plan(place: &Place, challenge: &Challenge, credentials: &Credentials) -> Plan {
+pub(super) fn plan(place: &RepositoryPath, challenge: &Challenge, credentials: &Credentials) -> AuthPlan {
     let own = credentials.login(&place.authority, &place.repository);
     let Challenge::Bearer { realm, service } = challenge else {
         let header = own.and_then(Login::basic);
-        return header.map_or(Plan::Nobody, |header| Plan::Use(Access::lasting(header)));
+        return header.map_or(AuthPlan::Nobody, |header| AuthPlan::Use(Access::lasting(header)));
     };
     let base = Target::new(place.origin.clone(), "/");
-    let Ok(mut target) = base.resolve(realm) else { return Plan::Nowhere };
-    let Ok(login) = login_for(place, &target.origin, own, credentials) else { return Plan::Foreign(target.origin) };
+    let Ok(mut target) = base.resolve(realm) else { return AuthPlan::Nowhere };
+    let Ok(login) = login_for(place, &target.origin, own, credentials) else { return AuthPlan::Foreign(target.origin) };
     let scope = place.scope();
     if let Some(Login::Identity(token)) = login {
         let service = service.as_deref().map(escaped).unwrap_or_default();
@@ -140,18 +140,18 @@ pub(super) fn plan(place: &Place, challenge: &Challenge, credentials: &Credentia
             escaped(&scope),
             Zeroizing::new(escaped(token)).as_str(),
         );
-        return Plan::Fetch(Errand { target, header: None, form: Some(Zeroizing::new(form)) });
+        return AuthPlan::Fetch(BearerTokenRequest { target, header: None, form: Some(Zeroizing::new(form)) });
     }
     if let Some(service) = service {
         target = target.with("service", service);
     }
     target = scope.split(' ').fold(target, |target, scope| target.with("scope", scope));
-    Plan::Fetch(Errand { target, header: login.and_then(Login::basic), form: None })
+    AuthPlan::Fetch(BearerTokenRequest { target, header: login.and_then(Login::basic), form: None })
 }
 
 /// Whose login a realm may see: the registry's, if it is the registry itself (or Docker Hub's one token server); its own.
 fn login_for<'a>(
-    place: &Place,
+    place: &RepositoryPath,
     realm: &Origin,
     own: Option<&'a Login>,
     credentials: &'a Credentials,

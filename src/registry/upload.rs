@@ -11,14 +11,14 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::ask::{Asker, Question, missing};
+use super::blob_body;
 use super::client::{Registry, confirmed};
 use super::digest::{Descriptor, Digest};
 use super::error::RegistryError;
-use super::feed;
 use super::location::Target;
-use super::token::Place;
-use crate::wire::{Answer, WireError};
+use super::token::RepositoryPath;
+use super::transport::{RegistryRequest, Transport, missing};
+use crate::http_client::{Answer, WireError};
 
 const OCTETS: &str = "application/octet-stream";
 /// How often it is looked how far it has come.
@@ -26,8 +26,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A file that is to be a blob, and what is known of it and of the registry after failed attempts.
 pub(super) struct Upload<'a> {
-    asker: &'a Asker,
-    place: Place,
+    transport: &'a Transport,
+    place: RepositoryPath,
     source: Arc<File>,
     size: u64,
     what: String,
@@ -38,14 +38,14 @@ pub(super) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     pub(super) fn of(
-        asker: &'a Asker,
-        place: Place,
+        transport: &'a Transport,
+        place: RepositoryPath,
         source: Arc<File>,
         what: String,
         progress: &'a (dyn Fn(u64) + Sync),
     ) -> Result<Self, RegistryError> {
-        let size = feed::size(&source)?;
-        Ok(Self { asker, place, source, size, what, progress, digest: None, one_put: false })
+        let size = blob_body::size(&source)?;
+        Ok(Self { transport, place, source, size, what, progress, digest: None, one_put: false })
     }
 
     /// From the start.
@@ -62,14 +62,16 @@ impl<'a> Upload<'a> {
         }
         let digest = match self.digest {
             Some(digest) => digest,
-            None => joined(feed::digest(Arc::clone(&self.source), self.size)).await?.ok_or_else(|| self.unread())?,
+            None => {
+                joined(blob_body::digest(Arc::clone(&self.source), self.size)).await?.ok_or_else(|| self.unread())?
+            }
         };
         self.digest = Some(digest);
         if let Some(known) = self.there(registry).await? {
             return Ok(known);
         }
         let session = registry.session(&self.place, &self.what).await?;
-        let (answer, read) = self.pour(Method::PUT, session.with_digest(digest)).await?;
+        let (answer, read) = self.send_stream(Method::PUT, session.with_digest(digest)).await?;
         if answer.status() == StatusCode::CREATED && read != Some(digest) {
             return Err(self.other(digest, read));
         }
@@ -87,7 +89,7 @@ impl<'a> Upload<'a> {
     /// POST, PATCH, PUT. None if the registry takes no PATCH.
     async fn in_pieces(&mut self, registry: &Registry) -> Result<Option<Digest>, RegistryError> {
         let session = registry.session(&self.place, &self.what).await?;
-        let (answer, digest) = self.pour(Method::PATCH, session.clone()).await?;
+        let (answer, digest) = self.send_stream(Method::PATCH, session.clone()).await?;
         self.digest = digest.or(self.digest);
         match answer.status() {
             // 204: some storage behind a registry.
@@ -96,27 +98,27 @@ impl<'a> Upload<'a> {
             | StatusCode::METHOD_NOT_ALLOWED
             | StatusCode::RANGE_NOT_SATISFIABLE
             | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-            StatusCode::UNAUTHORIZED => return Err(self.asker.unauthorized(&self.place, answer, &self.what).await),
-            _ => return Err(self.asker.refused(answer, &self.what).await),
+            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(&self.place, answer, &self.what).await),
+            _ => return Err(self.transport.refused(answer, &self.what).await),
         }
         let Some(digest) = digest else {
             let why = "it was content before it had everything".to_owned();
             return Err(RegistryError::Nonsense { what: self.what.clone(), why });
         };
-        let next = self.asker.next(&session, &answer)?.unwrap_or(session);
-        let question = Question::new(Method::PUT, next.with_digest(digest), &self.what);
-        let answer = self.asker.ask(&self.place, &question).await?;
+        let next = self.transport.next(&session, &answer)?.unwrap_or(session);
+        let question = RegistryRequest::new(Method::PUT, next.with_digest(digest), &self.what);
+        let answer = self.transport.ask(&self.place, &question).await?;
         registry.created(&self.place, answer, digest, &self.what).await?;
         Ok(Some(digest))
     }
 
     /// Sends the whole file; with its digest, if it was read to the end.
-    async fn pour(&self, method: Method, target: Target) -> Result<(Answer, Option<Digest>), RegistryError> {
+    async fn send_stream(&self, method: Method, target: Target) -> Result<(Answer, Option<Digest>), RegistryError> {
         let sent = Arc::new(AtomicU64::new(0));
-        let (body, reading) = feed::stream(Arc::clone(&self.source), self.size, Arc::clone(&sent));
-        let mut question = Question::new(method, target, &self.what);
+        let (body, reading) = blob_body::stream(Arc::clone(&self.source), self.size, Arc::clone(&sent));
+        let mut question = RegistryRequest::new(method, target, &self.what);
         question.content = Some(OCTETS.to_owned());
-        let answer = self.watched(&sent, self.asker.pour(&self.place, &question, body)).await;
+        let answer = self.watched(&sent, self.transport.send_stream(&self.place, &question, body)).await;
         // If the file is why the body broke off, that is the better reason.
         let digest = joined(reading).await?;
         Ok((answer?, digest))
@@ -146,7 +148,7 @@ impl<'a> Upload<'a> {
                 (last, since) = (now, Instant::now());
                 (self.progress)(now);
             }
-            let limits = &self.asker.limits;
+            let limits = &self.transport.limits;
             let limit = if now == self.size { limits.answer } else { limits.silence };
             if since.elapsed() > limit {
                 let why = WireError::Silent { host: self.place.origin.authority(), limit };
@@ -173,32 +175,38 @@ impl<'a> Upload<'a> {
 
 impl Registry {
     /// Begins an upload; the place to send it to.
-    async fn session(&self, place: &Place, what: &str) -> Result<Target, RegistryError> {
-        let question = Question::new(Method::POST, place.target("blobs/uploads/"), what);
-        let answer = self.asker.ask(place, &question).await?;
+    async fn session(&self, place: &RepositoryPath, what: &str) -> Result<Target, RegistryError> {
+        let question = RegistryRequest::new(Method::POST, place.target("blobs/uploads/"), what);
+        let answer = self.transport.ask(place, &question).await?;
         match answer.status() {
             StatusCode::ACCEPTED => {
-                self.asker.next(&question.target, &answer)?.ok_or_else(|| missing(what, "Location"))
+                self.transport.next(&question.target, &answer)?.ok_or_else(|| missing(what, "Location"))
             }
-            StatusCode::UNAUTHORIZED => Err(self.asker.unauthorized(place, answer, what).await),
-            _ => Err(self.asker.refused(answer, what).await),
+            StatusCode::UNAUTHORIZED => Err(self.transport.unauthorized(place, answer, what).await),
+            _ => Err(self.transport.refused(answer, what).await),
         }
     }
 
     /// The last answer of an upload.
-    async fn created(&self, place: &Place, answer: Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
+    async fn created(
+        &self,
+        place: &RepositoryPath,
+        answer: Answer,
+        digest: Digest,
+        what: &str,
+    ) -> Result<(), RegistryError> {
         match answer.status() {
             // 204: some storage behind a registry.
             StatusCode::CREATED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what),
-            StatusCode::UNAUTHORIZED => Err(self.asker.unauthorized(place, answer, what).await),
-            _ => Err(self.asker.refused(answer, what).await),
+            StatusCode::UNAUTHORIZED => Err(self.transport.unauthorized(place, answer, what).await),
+            _ => Err(self.transport.refused(answer, what).await),
         }
     }
 
     /// A small blob in one PUT, unless it is there.
     pub(super) async fn small(
         &self,
-        place: &Place,
+        place: &RepositoryPath,
         bytes: &[u8],
         of: Descriptor,
         what: &str,
@@ -207,16 +215,16 @@ impl Registry {
             return Ok(());
         }
         let session = self.session(place, what).await?;
-        let mut question = Question::new(Method::PUT, session.with_digest(of.digest), what);
+        let mut question = RegistryRequest::new(Method::PUT, session.with_digest(of.digest), what);
         question.content = Some(OCTETS.to_owned());
         question.body = Bytes::copy_from_slice(bytes);
-        let answer = self.asker.ask(place, &question).await?;
+        let answer = self.transport.ask(place, &question).await?;
         self.created(place, answer, of.digest, what).await?;
         self.must_have(place, of, what).await.map(drop)
     }
 
     /// What was uploaded is there.
-    async fn must_have(&self, place: &Place, of: Descriptor, what: &str) -> Result<Descriptor, RegistryError> {
+    async fn must_have(&self, place: &RepositoryPath, of: Descriptor, what: &str) -> Result<Descriptor, RegistryError> {
         if self.look(place, of.digest, Some(of.size), what).await? {
             return Ok(of);
         }
@@ -226,6 +234,6 @@ impl Registry {
 }
 
 /// What a thread that read came to.
-async fn joined(reading: feed::Reading) -> Result<Option<Digest>, RegistryError> {
+async fn joined(reading: blob_body::ReadTask) -> Result<Option<Digest>, RegistryError> {
     reading.await.map_err(|why| RegistryError::Source(std::io::Error::other(why.to_string())))?
 }

@@ -2,7 +2,7 @@
 
 use pod_checkpointer::archive::ArchiveError;
 use pod_checkpointer::archive::metadata::{Engine, Metadata, MetadataError};
-use pod_checkpointer::archive::reader::{Contents, Kind, read};
+use pod_checkpointer::archive::reader::{Contents, EntryKind, read};
 use serde_json::{Value, json};
 
 use crate::archives::{self, config, containerd_spec, crio_spec, of, opened};
@@ -44,8 +44,8 @@ fn both_runtimes_archives_say_whose_they_are() {
 fn entries_are_listed_with_their_sizes() {
     let found = contents(&archives::containerd(&[7; 5000]).end());
     let shown: Vec<_> = found.entries.iter().map(|entry| (entry.name.as_str(), entry.size, entry.kind)).collect();
-    assert_eq!(shown[0], ("checkpoint", 0, Kind::Directory));
-    assert_eq!(shown[2], ("checkpoint/pages-1.img", 5000, Kind::File));
+    assert_eq!(shown[0], ("checkpoint", 0, EntryKind::Directory));
+    assert_eq!(shown[2], ("checkpoint/pages-1.img", 5000, EntryKind::File));
     assert_eq!(shown.len(), 11);
 }
 

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use assert_cmd::Command;
+use pod_checkpointer::agent::store::{Layout, Store};
 use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, Checkpoint, Tree, VolumeContent};
 use pod_checkpointer::pod::key::PodKey;
-use pod_checkpointer::store::{Layout, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use pod_checkpointer::wire::{Answer, Host, Limits, exchange};
+use pod_checkpointer::http_client::{Answer, ExchangeLimits, Host, exchange};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -15,8 +15,11 @@ use tokio::process::Child;
 
 use super::{GROUP, Server, accepted, command, entry, says, status, text};
 
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), answer: Duration::from_secs(20), silence: Duration::from_secs(20) };
+const LIMITS: ExchangeLimits = ExchangeLimits {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_secs(20),
+    silence: Duration::from_secs(20),
+};
 
 struct Proxy {
     server: Server,

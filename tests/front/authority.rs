@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
-use pod_checkpointer::http::authority::Authority;
+use pod_checkpointer::serve::api::ca::CertificateAuthority;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 
@@ -16,8 +16,8 @@ use super::{client, settings};
 const SECRET: &str = "/api/v1/namespaces/kube-system/secrets/container-checkpoints-ca";
 const APISERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
 
-async fn authority(api: &FakeApi) -> Authority {
-    Authority::new(client(api).await, settings()).unwrap()
+async fn authority(api: &FakeApi) -> CertificateAuthority {
+    CertificateAuthority::new(client(api).await, settings()).unwrap()
 }
 
 #[tokio::test]

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use pod_checkpointer::cluster::reviews::Caller;
-use pod_checkpointer::http::forward::{Forwarder, ForwarderSettings};
+use pod_checkpointer::serve::api::forward::{Forwarder, ForwarderSettings};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{Front, NAMESPACE, client};
-use pod_checkpointer::http::listener::ListenerLimits;
+use pod_checkpointer::serve::api::listener::ListenerLimits;
 
 const OWN: &str = "system:serviceaccount:kube-system:container-checkpoints";
 const SECOND: Duration = Duration::from_secs(1);
@@ -148,7 +148,7 @@ async fn who_listens_there_without_a_certificate_for_that_address_hears_nothing(
     let elsewhere = tokio::net::TcpListener::bind(("127.0.0.2", site.front.address.port())).await.unwrap();
     let serving = site.front.authority.serving();
     let router = super::router(Arc::clone(&site.front.authenticator));
-    tokio::spawn(pod_checkpointer::http::listener::serve_https(
+    tokio::spawn(pod_checkpointer::serve::api::listener::serve_https(
         elsewhere,
         serving,
         router,

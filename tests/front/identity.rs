@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Front;
 use super::callers::{Ca, Cluster, GOOD, Says, publish};
 use super::support::api::{API, Mode};
-use pod_checkpointer::http::listener::ListenerLimits;
+use pod_checkpointer::serve::api::listener::ListenerLimits;
 
 const OURS: &str = "pod-checkpointer";
 const REMOTE: [(&str, &str); 3] = [("X-Remote-User", "ann"), ("X-Remote-Group", "a"), ("X-Remote-Group", "b")];

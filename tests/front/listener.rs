@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use http_body_util::Full;
-use pod_checkpointer::http::listener::ListenerLimits;
-use pod_checkpointer::wire::exchange;
+use pod_checkpointer::http_client::exchange;
+use pod_checkpointer::serve::api::listener::ListenerLimits;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -22,25 +22,28 @@ use http_body_util::Full;
 use pod_checkpointer::cluster::client::ApiClient;
 use pod_checkpointer::cluster::config::ClientConfig;
 use pod_checkpointer::cluster::reviews::Reviews;
-use pod_checkpointer::http::apiservice;
-use pod_checkpointer::http::authority::{Authority, AuthoritySettings};
-use pod_checkpointer::http::identity::{Authenticator, IdentitySettings};
-use pod_checkpointer::http::listener::{ListenerLimits, Peer, serve_https};
-use pod_checkpointer::http::refusal::Refusal;
-use pod_checkpointer::wire::{Host, Limits, exchange};
+use pod_checkpointer::http_client::{ExchangeLimits, Host, exchange};
+use pod_checkpointer::serve::api::api_status::ApiStatus;
+use pod_checkpointer::serve::api::apiservice;
+use pod_checkpointer::serve::api::ca::{CaSettings, CertificateAuthority};
+use pod_checkpointer::serve::api::identity::{Authenticator, IdentitySettings};
+use pod_checkpointer::serve::api::listener::{ListenerLimits, Peer, serve_https};
 use serde_json::{Value, json};
 use support::api::FakeApi;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 const NAMESPACE: &str = "kube-system";
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), answer: Duration::from_secs(10), silence: Duration::from_secs(10) };
+const LIMITS: ExchangeLimits = ExchangeLimits {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_secs(10),
+    silence: Duration::from_secs(10),
+};
 
 /// An instance of `serve` without what is behind it.
 struct Front {
     api: FakeApi,
-    authority: Arc<Authority>,
+    authority: Arc<CertificateAuthority>,
     authenticator: Arc<Authenticator>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -51,12 +54,8 @@ async fn client(api: &FakeApi) -> ApiClient {
     ApiClient::new(&ClientConfig { servers: vec![api.url()], ..ClientConfig::default() }).await.unwrap()
 }
 
-fn settings() -> AuthoritySettings {
-    AuthoritySettings {
-        namespace: NAMESPACE.to_owned(),
-        node: "n1".to_owned(),
-        node_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    }
+fn settings() -> CaSettings {
+    CaSettings { namespace: NAMESPACE.to_owned(), node: "n1".to_owned(), node_ip: IpAddr::V4(Ipv4Addr::LOCALHOST) }
 }
 
 impl Front {
@@ -67,7 +66,7 @@ impl Front {
     async fn with(limits: ListenerLimits, accept_api_tokens: bool) -> Self {
         let api = FakeApi::start().await;
         let client = client(&api).await;
-        let authority = Arc::new(Authority::new(client.clone(), settings()).unwrap());
+        let authority = Arc::new(CertificateAuthority::new(client.clone(), settings()).unwrap());
         authority.look().await.unwrap();
         let identity = IdentitySettings {
             namespace: NAMESPACE.to_owned(),
@@ -87,17 +86,20 @@ impl Front {
     }
 
     /// The port, with a certificate of its CA and the client's own, if any.
-    fn host(&self, identity: Option<pod_checkpointer::wire::tls::Identity>) -> Host {
+    fn host(&self, identity: Option<pod_checkpointer::http_client::tls::Identity>) -> Host {
         let secret = self.api.object("/api/v1/namespaces/kube-system/secrets/container-checkpoints-ca").unwrap();
         let roots = callers::certificates_of(&secret, "ca.crt");
-        let tls = pod_checkpointer::wire::tls::client(pod_checkpointer::wire::tls::Trust::Authorities(roots), identity);
+        let tls = pod_checkpointer::http_client::tls::client(
+            pod_checkpointer::http_client::tls::Trust::Authorities(roots),
+            identity,
+        );
         Host { name: "127.0.0.1".to_owned(), port: self.address.port(), tls: Some(tls.unwrap()) }
     }
 
     /// Who we are to it.
     async fn who(
         &self,
-        identity: Option<pod_checkpointer::wire::tls::Identity>,
+        identity: Option<pod_checkpointer::http_client::tls::Identity>,
         headers: &[(&str, &str)],
     ) -> (u16, Value) {
         let mut request = Request::get("/who").body(Full::new(Bytes::new())).unwrap();
@@ -116,7 +118,7 @@ fn router(authenticator: Arc<Authenticator>) -> Router {
         let authenticator = Arc::clone(&authenticator);
         async move {
             let identified = authenticator.identify(&peer, &headers).await?;
-            Ok::<_, Refusal>(Json(json!({"caller": identified.caller, "via": format!("{:?}", identified.via)})))
+            Ok::<_, ApiStatus>(Json(json!({"caller": identified.caller, "via": format!("{:?}", identified.via)})))
         }
     };
     let slow = || async {

@@ -1,6 +1,6 @@
 //! What an answer of the API server about a caller is worth, and for how long.
 
-use pod_checkpointer::cluster::reviews::{Access, CACHED_MOST, Caller, Reviews, Verdict};
+use pod_checkpointer::cluster::reviews::{Access, AccessReview, CACHED_MOST, Caller, Reviews};
 use serde_json::json;
 
 use super::client;
@@ -33,12 +33,12 @@ async fn reviews() -> (FakeApi, Reviews) {
 async fn a_right_is_for_one_person_one_verb_and_one_namespace() {
     let (api, reviews) = reviews().await;
     api.right("ann", "create", "checkpointer.alpha.coreos.com/pods/checkpoint", "default/");
-    assert_eq!(reviews.allowed(&caller("ann"), &create("default")).await, Ok(Verdict::Allowed));
+    assert_eq!(reviews.allowed(&caller("ann"), &create("default")).await, Ok(AccessReview::Allowed));
     let delete = Access { verb: "delete", group: "", subresource: None, ..create("default") };
     let named = Access { name: Some("x".to_owned()), ..create("default") };
     for (who, access) in [("bob", create("default")), ("ann", create("other")), ("ann", delete), ("ann", named)] {
         let verdict = reviews.allowed(&caller(who), &access).await.unwrap();
-        assert_eq!(verdict, Verdict::Denied("no role says so".to_owned()), "{who} {access:?}");
+        assert_eq!(verdict, AccessReview::Denied("no role says so".to_owned()), "{who} {access:?}");
     }
     let asked = &api.calls()[0].body["spec"];
     assert_eq!(
@@ -54,8 +54,8 @@ async fn a_right_is_not_lent_to_who_has_the_same_name_but_other_groups() {
     reviews.allowed(&caller("ann"), &create("default")).await.unwrap();
     api.no_rights();
     let other = Caller { groups: vec![], ..caller("ann") };
-    assert!(matches!(reviews.allowed(&other, &create("default")).await, Ok(Verdict::Denied(_))));
-    assert_eq!(reviews.allowed(&caller("ann"), &create("default")).await, Ok(Verdict::Allowed), "for ten seconds");
+    assert!(matches!(reviews.allowed(&other, &create("default")).await, Ok(AccessReview::Denied(_))));
+    assert_eq!(reviews.allowed(&caller("ann"), &create("default")).await, Ok(AccessReview::Allowed), "for ten seconds");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn without_a_clear_answer_nobody_is_allowed_anything_and_the_next_is_asked
         assert!(reviews.allowed(&caller("ann"), &create("default")).await.is_err());
     }
     api.reviews(|register| register.verdict = None);
-    assert_eq!(reviews.allowed(&caller("ann"), &create("default")).await, Ok(Verdict::Allowed));
+    assert_eq!(reviews.allowed(&caller("ann"), &create("default")).await, Ok(AccessReview::Allowed));
     assert_eq!(reviews.authenticate("t", OURS).await.unwrap().unwrap().user, "ann");
 }
 

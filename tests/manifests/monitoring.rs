@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use pod_checkpointer::container::counts::Counted;
+use pod_checkpointer::agent::metrics::Metrics;
 use pod_checkpointer::pod::report::{Phase, PodReport, Report};
-use pod_checkpointer::retention;
-use pod_checkpointer::telemetry::metrics::Metrics;
-use pod_checkpointer::telemetry::serve_metrics::{self, Standing};
+use pod_checkpointer::serve::jobs::counts::Counted;
+use pod_checkpointer::serve::metrics;
+use pod_checkpointer::serve::metrics::Standing;
+use pod_checkpointer::serve::retention;
 use serde_json::Value;
 
 use super::{objects, root, text};
@@ -55,7 +56,7 @@ fn counted() -> BTreeSet<String> {
     metrics.transition(Phase::Standby, Phase::Active);
     metrics.step_failed("capture");
     metrics.api_requests("get", 1);
-    let text = metrics.encode() + &serve_metrics::encode(&standing, &retention::counts::Counts::default().now());
+    let text = metrics.encode() + &metrics::encode(&standing, &retention::counts::Counts::default().now());
     let of_type = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         Some(match kind {

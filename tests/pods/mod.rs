@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use pod_checkpointer::pod::asset_refs::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef};
 use pod_checkpointer::pod::parent::Parent;
 use pod_checkpointer::pod::runtime::ImagePresence;
 use pod_checkpointer::pod::sanitize::NodeFacts;
-use pod_checkpointer::pod::wanted::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef};
 use serde_json::{Value, json};
 
 pub const APISERVER: &str = include_str!("apiserver.yaml");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pod_checkpointer::container::push::{PushError, push};
+use pod_checkpointer::image::push::{PushError, push};
 use pod_checkpointer::registry::{Digest, Reference, Registry};
 use serde_json::Value;
 

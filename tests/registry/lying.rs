@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pod_checkpointer::http_client::WireError;
 use pod_checkpointer::registry::{Digest, Registry, RegistryError};
-use pod_checkpointer::wire::WireError;
 
 use crate::registry::{FakeRegistry, Manners, client, options};
 use crate::{archive, pushed, refused};

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::Write;
 
 use pod_checkpointer::archive::metadata::{Engine, Metadata};
-use pod_checkpointer::container::push::{PushError, Pushed, push};
+use pod_checkpointer::image::push::{PushError, Pushed, push};
 use pod_checkpointer::registry::{Reference, Registry, RegistryError};
 
 /// A file that holds so many bytes, no two pieces alike.

@@ -6,9 +6,9 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pod_checkpointer::retention::keeper::Keeper;
-use pod_checkpointer::retention::select::{Circumstances, Scope, select};
-use pod_checkpointer::retention::spec;
+use pod_checkpointer::serve::retention::archive_dir::ArchiveDir;
+use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::spec;
 use serde_json::json;
 
 use super::archives::{name, names, put};
@@ -20,9 +20,9 @@ fn called(second: i64) -> String {
 }
 
 /// Everything that may go does.
-fn sweep(dir: &std::path::Path) -> (Keeper, usize) {
+fn sweep(dir: &std::path::Path) -> (ArchiveDir, usize) {
     let policy = spec::read(&json!({"maxAge": "1ms", "maxTotalSizePerNode": "1Mi"})).unwrap().policy;
-    let mut keeper = Keeper::open(dir, None, Arc::default()).unwrap();
+    let mut keeper = ArchiveDir::open(dir, None, Arc::default()).unwrap();
     assert!(keeper.may_delete().unwrap());
     keeper.rescan().unwrap();
     let all = select(keeper.index(), &policy, &Circumstances::at(Timestamp::now()), Scope::All);
@@ -89,10 +89,10 @@ fn what_is_no_archive_inside_or_says_nothing_of_its_owner_stays() {
 fn a_directory_that_is_not_there_is_an_error_and_one_that_was_replaced_is_seen() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("checkpoints");
-    assert!(Keeper::open(&dir, None, Arc::default()).is_err());
+    assert!(ArchiveDir::open(&dir, None, Arc::default()).is_err());
     std::fs::create_dir(&dir).unwrap();
     put(&dir, C, 1);
-    let mut keeper = Keeper::open(&dir, None, Arc::default()).unwrap();
+    let mut keeper = ArchiveDir::open(&dir, None, Arc::default()).unwrap();
     keeper.rescan().unwrap();
     std::fs::rename(&dir, base.path().join("old")).unwrap();
     assert!(keeper.rescan().is_err());
@@ -107,8 +107,8 @@ fn a_directory_that_is_not_there_is_an_error_and_one_that_was_replaced_is_seen()
 #[test]
 fn files_that_claim_to_be_larger_than_any_disk_are_counted_and_go() {
     use pod_checkpointer::disk::directory::Stamp;
-    use pod_checkpointer::retention::index::{Found, Index, Seen};
-    use pod_checkpointer::retention::policy::Key;
+    use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
+    use pod_checkpointer::serve::retention::policy::Key;
     let mut index = Index::default();
     for second in 1..=3 {
         let stamp = Stamp { inode: 1, size: u64::MAX, modified: second, changed: second };

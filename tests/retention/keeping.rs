@@ -4,22 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pod_checkpointer::retention::counts::Counts;
-use pod_checkpointer::retention::keeper::{Keeper, Outcome};
-use pod_checkpointer::retention::policy::Policy;
-use pod_checkpointer::retention::select::{Circumstances, Deletion, Scope, select};
+use pod_checkpointer::serve::retention::archive_dir::{ArchiveDir, Outcome};
+use pod_checkpointer::serve::retention::counts::Counts;
+use pod_checkpointer::serve::retention::policy::Policy;
+use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, Scope, select};
 
 use super::archives::{name, names, put, unfinished};
 
 const C: [&str; 3] = ["shop", "web-0", "web"];
 
-struct Place {
+struct SortKey {
     dir: tempfile::TempDir,
     state: tempfile::TempDir,
     counts: Arc<Counts>,
 }
 
-impl Place {
+impl SortKey {
     fn new() -> Self {
         let dir = || tempfile::tempdir().unwrap();
         Self { dir: dir(), state: dir(), counts: Arc::default() }
@@ -29,18 +29,18 @@ impl Place {
         self.dir.path()
     }
 
-    fn keeper(&self) -> Keeper {
-        let mut keeper = Keeper::open(self.path(), Some(self.state.path()), Arc::clone(&self.counts)).unwrap();
+    fn keeper(&self) -> ArchiveDir {
+        let mut keeper = ArchiveDir::open(self.path(), Some(self.state.path()), Arc::clone(&self.counts)).unwrap();
         assert!(keeper.may_delete().unwrap());
         keeper
     }
 }
 
-fn chosen(keeper: &Keeper) -> Vec<Deletion> {
+fn chosen(keeper: &ArchiveDir) -> Vec<Deletion> {
     select(keeper.index(), &Policy::default(), &Circumstances::at(Timestamp::now()), Scope::All)
 }
 
-fn sweep(keeper: &mut Keeper) -> usize {
+fn sweep(keeper: &mut ArchiveDir) -> usize {
     let chosen = chosen(keeper);
     let removed = chosen.iter().filter(|deletion| keeper.delete(deletion).unwrap() == Outcome::Removed).count();
     keeper.settle().unwrap();
@@ -49,7 +49,7 @@ fn sweep(keeper: &mut Keeper) -> usize {
 
 #[test]
 fn eleven_archives_become_the_ten_newest() {
-    let place = Place::new();
+    let place = SortKey::new();
     let files: Vec<_> = (1..=11).map(|second| put(place.path(), C, 1_000_000 + second)).collect();
     let mut keeper = place.keeper();
     keeper.rescan().unwrap();
@@ -62,7 +62,7 @@ fn eleven_archives_become_the_ten_newest() {
 
 #[test]
 fn each_archive_is_read_once_ever() {
-    let place = Place::new();
+    let place = SortKey::new();
     for second in 1..=5 {
         put(place.path(), C, second);
     }
@@ -82,7 +82,7 @@ fn each_archive_is_read_once_ever() {
 
 #[test]
 fn an_index_that_is_damaged_or_of_another_directory_is_made_anew() {
-    let place = Place::new();
+    let place = SortKey::new();
     let file = put(place.path(), C, 1);
     for damage in ["", "{}", "{\"format\":1,\"directory\":\"/elsewhere\"}\n", "\u{0}\n\n"] {
         std::fs::write(place.state.path().join("index"), damage).unwrap();
@@ -96,7 +96,7 @@ fn an_index_that_is_damaged_or_of_another_directory_is_made_anew() {
 
 #[test]
 fn an_archive_that_is_being_written_becomes_one_when_it_is_whole() {
-    let place = Place::new();
+    let place = SortKey::new();
     let at = Timestamp::from_second(1_000_000).unwrap();
     let file = name(C, at);
     let mut bytes = unfinished(C, at, 5000);
@@ -113,7 +113,7 @@ fn an_archive_that_is_being_written_becomes_one_when_it_is_whole() {
 
 #[test]
 fn a_pin_that_came_after_the_selection_holds() {
-    let place = Place::new();
+    let place = SortKey::new();
     let files: Vec<_> = (1..=11).map(|second| put(place.path(), C, second)).collect();
     let mut keeper = place.keeper();
     keeper.rescan().unwrap();
@@ -131,7 +131,7 @@ fn a_pin_that_came_after_the_selection_holds() {
 
 #[test]
 fn an_archive_that_was_written_anew_after_the_selection_stays() {
-    let place = Place::new();
+    let place = SortKey::new();
     let files: Vec<_> = (1..=11).map(|second| put(place.path(), C, second)).collect();
     let mut keeper = place.keeper();
     keeper.rescan().unwrap();
@@ -143,12 +143,12 @@ fn an_archive_that_was_written_anew_after_the_selection_stays() {
 
 #[test]
 fn of_two_instances_one_deletes() {
-    let place = Place::new();
+    let place = SortKey::new();
     for second in 1..=11 {
         put(place.path(), C, second);
     }
     let mut one = place.keeper();
-    let mut other = Keeper::open(place.path(), None, Arc::default()).unwrap();
+    let mut other = ArchiveDir::open(place.path(), None, Arc::default()).unwrap();
     assert!(!other.may_delete().unwrap());
     other.rescan().unwrap();
     assert_eq!(other.delete(&chosen(&other)[0]).unwrap(), Outcome::Left);
@@ -162,7 +162,7 @@ fn of_two_instances_one_deletes() {
 fn a_sealed_archive_goes_with_what_describes_it() {
     use pod_checkpointer::archive::reader;
     use pod_checkpointer::archive::sidecar::Sidecar;
-    let place = Place::new();
+    let place = SortKey::new();
     let plain = put(place.path(), C, 1);
     let content = std::fs::File::open(place.path().join(&plain)).unwrap();
     let metadata = reader::read(&content).unwrap().metadata;
@@ -182,13 +182,13 @@ fn a_sealed_archive_goes_with_what_describes_it() {
 
 #[test]
 fn a_description_that_was_left_alone_goes_a_day_later_and_not_before() {
-    let place = Place::new();
+    let place = SortKey::new();
     let stem = name(C, Timestamp::from_second(1).unwrap());
     let left = place.path().join(format!("{stem}.age.json"));
     std::fs::write(&left, "of a sealed archive that is gone").unwrap();
     let mut keeper = place.keeper();
     keeper.rescan().unwrap();
-    let later = |keeper: &Keeper, hours: i64| {
+    let later = |keeper: &ArchiveDir, hours: i64| {
         let known = Circumstances::at(Timestamp::now() + jiff::SignedDuration::from_hours(hours));
         select(keeper.index(), &Policy::default(), &known, Scope::All)
     };

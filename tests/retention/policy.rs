@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pod_checkpointer::retention::policy::{Global, Key, Level, Limits, MinFree, Policy};
-use pod_checkpointer::retention::spec::{Read, read, read_document};
+use pod_checkpointer::serve::retention::policy::{Global, Key, Level, MinFree, Policy, RetentionLimits};
+use pod_checkpointer::serve::retention::spec::{Read, read, read_document};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ fn good(spec: &Value) -> Read {
     read(spec).unwrap_or_else(|refusals| panic!("{refusals:?}"))
 }
 
-fn count(count: u64) -> Limits {
-    Limits { count: Some(count), ..Limits::default() }
+fn count(count: u64) -> RetentionLimits {
+    RetentionLimits { count: Some(count), ..RetentionLimits::default() }
 }
 
 const MIB: u64 = 1 << 20;
@@ -35,7 +35,7 @@ fn nothing_said_is_ten_twenty_thirty() {
 fn the_older_form_limits_containers_alone() {
     let policy = good(&json!({"maxCheckpointsPerContainer": 3, "checkpointDirectory": "/srv/checkpoints/"})).policy;
     assert_eq!(policy.directory, "/srv/checkpoints");
-    let unlimited = Some(Limits::default());
+    let unlimited = Some(RetentionLimits::default());
     let global = Global { retain_orphan: true, container: Some(count(3)), pod: unlimited, namespace: unlimited };
     assert_eq!(policy.global, global);
 }
@@ -61,7 +61,10 @@ fn an_object_in_the_originals_form_is_taken_with_its_small_numbers_as_mebibytes(
         },
     });
     let Read { policy, notes } = read_document(&object).unwrap();
-    assert_eq!(policy.global.pod, Some(Limits { count: Some(30), size: Some(10 * MIB), total: Some(500 * MIB) }));
+    assert_eq!(
+        policy.global.pod,
+        Some(RetentionLimits { count: Some(30), size: Some(10 * MIB), total: Some(500 * MIB) })
+    );
     assert_eq!(policy.namespaces["shop"].limits.unwrap().total, Some(1000 * MIB));
     assert!(notes.iter().any(|note| note.starts_with("spec.globalPolicy.maxCheckpointSize: 10 was taken for 10Mi")));
     assert!(notes.iter().any(|note| note.starts_with("spec.containerPolicies[0].pod: ")), "{notes:?}");
@@ -144,7 +147,7 @@ fn the_first_policy_that_is_for_an_archive_decides() {
 #[test]
 fn the_resource_definition_is_the_one_in_the_manifests() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/crds/checkpointrestoreoperators.criu.org.yaml");
-    let definition = pod_checkpointer::retention::resource::definition();
+    let definition = pod_checkpointer::serve::retention::resource::definition();
     if std::env::var_os("UPDATE_MANIFESTS").is_some() {
         let text = serde_yaml::to_string(&definition).unwrap();
         std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use pod_checkpointer::disk::directory::{Room, Stamp};
-use pod_checkpointer::retention::index::{Found, Index, Seen};
-use pod_checkpointer::retention::persisted;
-use pod_checkpointer::retention::policy::{Key, Level, Limits, Policy};
-use pod_checkpointer::retention::select::{Circumstances, Deletion, Scope, Why, select};
-use pod_checkpointer::retention::spec;
+use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
+use pod_checkpointer::serve::retention::index_file;
+use pod_checkpointer::serve::retention::policy::{Key, Level, Policy, RetentionLimits};
+use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, Scope, Why, select};
+use pod_checkpointer::serve::retention::spec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -222,7 +222,7 @@ proptest! {
         }
         for (key, _) in index.containers() {
             for level in [Level::Container, Level::Pod, Level::Namespace] {
-                let Some(Limits { count, total, .. }) = policy.governing(key).limits(level) else { continue };
+                let Some(RetentionLimits { count, total, .. }) = policy.governing(key).limits(level) else { continue };
                 let (number, bytes) = left(&index, &policy, level, key, &gone);
                 prop_assert!(count.is_none_or(|most| number <= most) && total.is_none_or(|most| bytes <= most));
             }
@@ -254,18 +254,18 @@ proptest! {
     #[test]
     fn an_index_that_was_written_down_is_the_same_again(archives in archives()) {
         let index = index(archives.iter(), |archive| archive.zone);
-        let text = persisted::write(&index, "/d");
-        let read = persisted::read(&text, "/d").expect("it was just written");
+        let text = index_file::write(&index, "/d");
+        let read = index_file::read(&text, "/d").expect("it was just written");
         let mut again = Index::default();
         for (name, seen) in read {
             again.put(&name, seen);
         }
         prop_assert!(index.files().eq(again.files()) && index.by_time().eq(again.by_time()));
-        prop_assert!(persisted::read(&text, "/elsewhere").is_none());
+        prop_assert!(index_file::read(&text, "/elsewhere").is_none());
     }
 
     #[test]
     fn an_index_that_was_damaged_is_refused_or_read_in_full_lines(text in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(persisted::read(&text, "/d").is_none());
+        prop_assert!(index_file::read(&text, "/d").is_none());
     }
 }

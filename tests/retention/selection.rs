@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pod_checkpointer::disk::directory::{Room, Stamp};
-use pod_checkpointer::retention::index::{Found, Index, Seen};
-use pod_checkpointer::retention::policy::{Key, Owner, Policy};
-use pod_checkpointer::retention::select::{Circumstances, Scope, select};
-use pod_checkpointer::retention::spec;
+use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
+use pod_checkpointer::serve::retention::policy::{Key, Owner, Policy};
+use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::spec;
 use serde_json::{Value, json};
 
 /// An archive of `ns/pod/container`, so many seconds old when [`NOW`] is, with so many bytes.

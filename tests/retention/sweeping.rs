@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pod_checkpointer::disk::directory::Directory;
-use pod_checkpointer::retention::counts::Counts;
-use pod_checkpointer::retention::sweeper::{Nobody, Pace};
-use pod_checkpointer::retention::{Options, Source, start};
+use pod_checkpointer::serve::retention::counts::Counts;
+use pod_checkpointer::serve::retention::sweeper::{Nobody, SweepTimings};
+use pod_checkpointer::serve::retention::{Options, Source, start};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -55,7 +55,7 @@ impl Node {
 
     async fn run(&mut self) {
         let millis = Duration::from_millis;
-        let pace = Pace {
+        let pace = SweepTimings {
             debounce: millis(20),
             tick: millis(50),
             growing: millis(200),
@@ -379,7 +379,7 @@ async fn a_policy_file_does_where_there_is_no_resource() {
         state: node.state.path().join("own"),
         node: "node-a".to_owned(),
         source: Source::File(file),
-        pace: Pace { debounce: Duration::from_millis(20), ..Pace::default() },
+        pace: SweepTimings { debounce: Duration::from_millis(20), ..SweepTimings::default() },
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(start(options, None, Arc::new(Nobody), Arc::clone(&node.counts), async {

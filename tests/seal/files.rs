@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pod_checkpointer::archive::sidecar::Sidecar;
-use pod_checkpointer::container::seal::{SealError, UnsealError, seal_file, unseal_file};
+use pod_checkpointer::seal::{SealError, UnsealError, seal_file, unseal_file};
 
 use crate::archives::containerd;
 use crate::{EC, RSA};

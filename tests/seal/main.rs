@@ -11,7 +11,7 @@ mod tampering;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use pod_checkpointer::container::seal::{Recipient, SealError, UnsealError, seal, unseal};
+use pod_checkpointer::seal::{Recipient, SealError, UnsealError, seal, unseal};
 use rcgen::{CertificateParams, DnType, KeyPair, RsaKeySize, SignatureAlgorithm};
 
 /// A certificate and its key, in PEM.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
-use pod_checkpointer::container::seal::{Recipient, RecipientError, STANZA, UnsealError, unseal};
+use pod_checkpointer::seal::{Recipient, RecipientError, STANZA, UnsealError, unseal};
 use rcgen::{KeyPair, RsaKeySize};
 
 use crate::{EC, Holder, RSA};

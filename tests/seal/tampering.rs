@@ -1,7 +1,7 @@
 //! Sealed files that were changed, cut, or put together of two.
 
 use base64::Engine as _;
-use pod_checkpointer::container::seal::UnsealError;
+use pod_checkpointer::seal::UnsealError;
 use proptest::prelude::*;
 
 use crate::{EC, RSA};

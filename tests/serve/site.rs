@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
-use pod_checkpointer::config::serve::{KubeletArgs, RegistryArgs, ServeConfig};
 use pod_checkpointer::config::{ApiConfig, LogFormat, Logs};
-use pod_checkpointer::service;
-use pod_checkpointer::wire::{Host, Limits, exchange};
+use pod_checkpointer::http_client::{ExchangeLimits, Host, exchange};
+use pod_checkpointer::serve;
+use pod_checkpointer::serve::config::{KubeletArgs, RegistryArgs, ServeConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -23,8 +23,11 @@ use super::registry::Registry;
 
 /// Everything that is waited for happens sooner, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), answer: Duration::from_secs(60), silence: Duration::from_secs(5) };
+const LIMITS: ExchangeLimits = ExchangeLimits {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_secs(60),
+    silence: Duration::from_secs(5),
+};
 
 pub struct Site {
     serve: Option<Running>,
@@ -221,7 +224,7 @@ async fn ask(port: u16, user: &str, method: Method, path: &str, body: &str, head
 
 fn config(root: &Path, cluster: &Cluster, kubelet: &Kubelet, registry: &Registry) -> ServeConfig {
     ServeConfig {
-        retention: pod_checkpointer::retention::Source::Resources,
+        retention: pod_checkpointer::serve::retention::Source::Resources,
         image_prefix: format!("{}/checkpoints", registry.address),
         namespace: "kube-system".to_owned(),
         node: "node-1".to_owned(),

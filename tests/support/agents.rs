@@ -7,9 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use pod_checkpointer::agent;
-use pod_checkpointer::config::Config;
-use pod_checkpointer::http::probe_socket::{self, Question};
-use pod_checkpointer::pod::key::{CHECKPOINT_OF_ANNOTATION, PodKey};
+use pod_checkpointer::agent::config::Config;
+use pod_checkpointer::agent::http::probe_socket;
+use pod_checkpointer::agent::http::probe_socket::Question;
+use pod_checkpointer::pod::annotation;
+use pod_checkpointer::pod::key::PodKey;
 use pod_checkpointer::pod::snapshot::Own;
 use tokio::sync::oneshot;
 
@@ -108,7 +110,7 @@ impl AgentPods {
     fn start(&self, container: &str, sandbox: &Sandbox) -> Instance {
         let probe = self.probes.join(container);
         // Its environment says the parent's name also in the twin.
-        let name = sandbox.annotations.get(CHECKPOINT_OF_ANNOTATION).map_or(sandbox.name(), String::as_str);
+        let name = sandbox.annotations.get(annotation::CHECKPOINT_OF).map_or(sandbox.name(), String::as_str);
         let key = PodKey::new(sandbox.namespace(), name).expect("the kubelet runs pods with proper names");
         let own = Some(Own { key, is_twin: sandbox.is_static() });
         let config = Config { own, probe_socket: Some(probe.clone()), ..self.config.clone() };

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use pod_checkpointer::pod::annotation;
 pub(crate) use pod_checkpointer::pod::checkpoint::Checkpoint;
-use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, FORMAT, Tree, VolumeContent, annotation};
-use pod_checkpointer::pod::key::{CHECKPOINT_OF_ANNOTATION, PodKey};
+use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, Tree, VolumeContent};
+use pod_checkpointer::pod::key::PodKey;
 use serde_json::json;
 
 /// `namespace/name`.
@@ -21,8 +22,8 @@ pub(crate) fn checkpoint(of: &PodKey, uid: &str) -> Checkpoint {
             "namespace": of.namespace(),
             "name": of.name(),
             "annotations": {
-                CHECKPOINT_OF_ANNOTATION: of.name(),
-                annotation::FORMAT: FORMAT,
+                annotation::CHECKPOINT_OF: of.name(),
+                annotation::FORMAT: annotation::FORMAT_VERSION,
                 annotation::PARENT_UID: uid,
                 annotation::LINEAGE: format!("{}/DaemonSet/owner", of.namespace()),
                 annotation::DIGEST: format!("digest-of-{uid}"),

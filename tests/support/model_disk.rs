@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use nix::libc;
-use pod_checkpointer::disk::files::{FileError, Files, Kind, NewFile, Stat};
+use pod_checkpointer::disk::files::{FileError, FileKind, Files, NewFile, Stat};
 
 type Inode = usize;
 type Outcome<T> = Result<T, FileError>;
@@ -343,9 +343,9 @@ impl Files for ModelDisk {
             Ok(inode) => {
                 let Node { body, mode, uid, gid } = &state.nodes[inode];
                 let (kind, size) = match body {
-                    Body::File { now, .. } => (Kind::File, now.len() as u64),
-                    Body::Dir { .. } => (Kind::Dir, 0),
-                    Body::Link(target) => (Kind::Symlink, target.len() as u64),
+                    Body::File { now, .. } => (FileKind::File, now.len() as u64),
+                    Body::Dir { .. } => (FileKind::Dir, 0),
+                    Body::Link(target) => (FileKind::Symlink, target.len() as u64),
                 };
                 Ok(Some(Stat { kind, mode: *mode, uid: *uid, gid: *gid, size, modified: 0, inode: inode as u64 }))
             }

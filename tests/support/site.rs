@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pod_checkpointer::config::{ApiConfig, Config, LogFormat, Logs, NodeConfig};
+use pod_checkpointer::agent::config::{Config, NodeConfig};
+use pod_checkpointer::config::{ApiConfig, LogFormat, Logs};
 use pod_checkpointer::pod::snapshot::Scope;
 use pod_checkpointer::pod::status::{PodStatus, StatusDoc};
 use pod_checkpointer::pod::timings::Timings;

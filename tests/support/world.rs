@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pod_checkpointer::moment::{BootInstant, Observation};
 use pod_checkpointer::pod::key::{ContainerId, Lineage, PodKey, SandboxId, Uid};
 use pod_checkpointer::pod::lifecycle::decide;
 use pod_checkpointer::pod::memory::Memory;
-use pod_checkpointer::pod::moment::{Moment, Reading};
 use pod_checkpointer::pod::parent::{Parent, Standing};
 use pod_checkpointer::pod::plan::{Decision, Step};
 use pod_checkpointer::pod::runtime::{Container, ContainerState, KubeletIdentity, NodePods, Sandbox, Source};
@@ -21,7 +21,7 @@ pub struct World {
     pub snapshot: Snapshot,
     pub memory: Memory,
     pub timings: Timings,
-    pub now: Moment,
+    pub now: BootInstant,
     serial: i64,
 }
 
@@ -36,7 +36,7 @@ fn uid(name: &str) -> Uid {
 impl World {
     /// Nothing there; the API answers, the kubelet is the one of boot `1`.
     pub fn new() -> Self {
-        let now = Moment(1_000_000);
+        let now = BootInstant(1_000_000);
         let snapshot = Snapshot {
             node_name: "n1".into(),
             own: None,
@@ -44,9 +44,9 @@ impl World {
             api: Api { answer: Answer::Listed(BTreeMap::new()), at: now, silent_for: None },
             cluster: None,
             scheduling: None,
-            runtime: Reading::Seen(NodePods::default(), now),
+            runtime: Observation::Seen(NodePods::default(), now),
             kubelet: Some(KubeletIdentity { inode: 1, ctime: 1 }),
-            disk: Reading::Seen(Inventory::default(), now),
+            disk: Observation::Seen(Inventory::default(), now),
             captures: BTreeMap::new(),
         };
         Self { snapshot, memory: Memory::default(), timings: Timings::default(), now, serial: 0 }
@@ -109,8 +109,8 @@ impl World {
 
     pub fn disk(&mut self) -> &mut Inventory {
         match &mut self.snapshot.disk {
-            Reading::Seen(disk, _) => disk,
-            Reading::Unavailable(_) => unreachable!("tests that take the disk away do not touch it"),
+            Observation::Seen(disk, _) => disk,
+            Observation::Unavailable(_) => unreachable!("tests that take the disk away do not touch it"),
         }
     }
 
@@ -144,8 +144,8 @@ impl World {
 
     fn node(&mut self) -> &mut NodePods {
         match &mut self.snapshot.runtime {
-            Reading::Seen(node, _) => node,
-            Reading::Unavailable(_) => unreachable!("tests that take the runtime away do not touch it"),
+            Observation::Seen(node, _) => node,
+            Observation::Unavailable(_) => unreachable!("tests that take the runtime away do not touch it"),
         }
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::size;
 use crate::archive::complete::{self, State};
 use crate::archive::metadata::Metadata;
-use crate::archive::reader::{self, Contents, Entry, Kind};
+use crate::archive::reader::{self, Contents, Entry, EntryKind};
 use crate::cli::FAILED;
 use crate::cli::output::{self, Format};
 
@@ -114,10 +114,10 @@ fn entries(entries: &[Entry]) -> String {
     let mut table = output::table(&["SIZE", "KIND", "NAME"]);
     for entry in entries {
         let kind = match entry.kind {
-            Kind::File => "file",
-            Kind::Directory => "directory",
-            Kind::Link => "link",
-            Kind::Other => "other",
+            EntryKind::File => "file",
+            EntryKind::Directory => "directory",
+            EntryKind::Link => "link",
+            EntryKind::Other => "other",
         };
         table.add_row([size(entry.size).as_str(), kind, &entry.name]);
     }

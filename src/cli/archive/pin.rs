@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::output;
 use crate::cli::{DONE, FAILED, MISUSED};
-use crate::retention::{index, keeper};
+use crate::serve::retention::{archive_dir, index};
 
 pub(super) const PIN_EXAMPLES: &str = "\
 Examples:
@@ -69,7 +69,7 @@ fn each(args: &PinArgs, act: impl Fn(&Path, &[PathBuf; 2]) -> Result<(), String>
             code = output::failed(&why, MISUSED);
             continue;
         };
-        let pins = keeper::pins(stem).map(|pin| path.with_file_name(pin));
+        let pins = archive_dir::pins(stem).map(|pin| path.with_file_name(pin));
         if let Err(why) = act(path, &pins).and_then(|()| settle(path)) {
             code = output::failed(&why, FAILED);
         }

@@ -12,11 +12,12 @@ use serde::Serialize;
 use super::size;
 use crate::cli::output::{self, Format};
 use crate::cli::{DONE, FAILED, MISUSED};
-use crate::retention::follow;
-use crate::retention::keeper::{Keeper, Outcome};
-use crate::retention::policy::Policy;
-use crate::retention::select::{Circumstances, Deletion, Scope, select};
-use crate::retention::spec::{self, Read};
+use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
+use crate::serve::retention::policy::Policy;
+use crate::serve::retention::policy_watch;
+use crate::serve::retention::select::{Circumstances, Deletion, Scope, select};
+use crate::serve::retention::spec;
+use crate::serve::retention::spec::Read;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +81,7 @@ pub(super) fn run(args: &PruneArgs) -> u8 {
 
 fn read(path: &Path) -> Result<Read, String> {
     let text = fs::read_to_string(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
-    let document = follow::document(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    let document = policy_watch::document(&text).map_err(|why| format!("{}: {why}", path.display()))?;
     spec::read_document(&document).map_err(|refusals| {
         let all: Vec<String> = refusals.iter().map(ToString::to_string).collect();
         format!("{} is no policy: {}", path.display(), all.join("; "))
@@ -90,7 +91,7 @@ fn read(path: &Path) -> Result<Read, String> {
 fn prune(args: &PruneArgs, policy: &Policy) -> Result<u8, String> {
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(&policy.directory));
     let text = |why: crate::disk::files::FileError| why.to_string();
-    let mut keeper = Keeper::open(&dir, None, Arc::default()).map_err(text)?;
+    let mut keeper = ArchiveDir::open(&dir, None, Arc::default()).map_err(text)?;
     keeper.rescan().map_err(text)?;
     let mut known = Circumstances::at(Timestamp::now());
     known.room = keeper.room().ok();
@@ -110,7 +111,7 @@ fn prune(args: &PruneArgs, policy: &Policy) -> Result<u8, String> {
     Ok(delete(&mut keeper, &chosen))
 }
 
-fn delete(keeper: &mut Keeper, chosen: &[Deletion]) -> u8 {
+fn delete(keeper: &mut ArchiveDir, chosen: &[Deletion]) -> u8 {
     let mut code = DONE;
     for deletion in chosen {
         match keeper.delete(deletion) {

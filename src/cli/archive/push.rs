@@ -11,9 +11,10 @@ use crate::archive::complete::{self, State};
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
 use crate::cli::{FAILED, MISUSED, runtime};
-use crate::container::push::{self, PushError, Pushed, is_sealed};
-use crate::registry::{Credentials, Limits, Options, Reference, Registry};
-use crate::wire::tls;
+use crate::http_client::tls;
+use crate::image::push;
+use crate::image::push::{PushError, Pushed, is_sealed};
+use crate::registry::{Credentials, Options, Reference, Registry, RegistryLimits};
 
 /// Shown below `archive push --help`.
 pub(super) const EXAMPLES: &str = "\
@@ -86,7 +87,7 @@ fn prepare(args: &PushArgs) -> Result<(Registry, Reference), Error> {
             Credentials::from_docker_config(&json).with_context(|| path.display().to_string())?
         }
     };
-    let limits = Limits { total: args.timeout, ..Limits::default() };
+    let limits = RegistryLimits { total: args.timeout, ..RegistryLimits::default() };
     Ok((Registry::new(Options { plain_http: args.plain_http.clone(), ca, credentials, limits })?, reference))
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::pem;
 use crate::cli::progress::Progress;
 use crate::cli::{FAILED, MISUSED, output};
-use crate::container::seal::{Recipient, seal_file};
+use crate::seal::{Recipient, seal_file};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

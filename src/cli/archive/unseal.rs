@@ -8,7 +8,7 @@ use super::pem;
 use crate::archive::name::SEALED;
 use crate::cli::progress::Progress;
 use crate::cli::{FAILED, MISUSED, output};
-use crate::container::seal::unseal_file;
+use crate::seal::unseal_file;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

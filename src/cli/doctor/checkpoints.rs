@@ -11,11 +11,11 @@ use serde_json::Value;
 use super::check::{Check, Outcome};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
-use crate::config::serve::{ServeArgs, ServeConfig};
 use crate::node::cri::{Cri, CriError};
 use crate::node::criu::{Ability, abilities};
-use crate::node::kubelet_api::{Fault, KubeletError};
-use crate::service;
+use crate::node::kubelet_api::{Fault, KubeletApiError};
+use crate::serve;
+use crate::serve::config::{ServeArgs, ServeConfig};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const APISERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
@@ -90,11 +90,11 @@ pub(super) async fn neighbours() -> Vec<Check> {
         }
     };
     // Pods are not called so: a name has no capitals.
-    let asked = service::kubelet(&config).checkpoint("kube-system", "Doctor", "Doctor", LIMIT, LIMIT).await;
+    let asked = serve::kubelet(&config).checkpoint("kube-system", "Doctor", "Doctor", LIMIT, LIMIT).await;
     let mut checks = vec![judge_kubelet(asked)];
-    checks.push(match ApiClient::new(&service::client_config(&config)).await {
+    checks.push(match ApiClient::new(&serve::client_config(&config)).await {
         Ok(api) => {
-            let answer = service::publisher(&config, &api, &Arc::default()).try_registry(LIMIT).await;
+            let answer = serve::publisher(&config, &api, &Arc::default()).try_registry(LIMIT).await;
             judge_registry(&config.image_prefix, answer.map_err(|why| why.to_string()))
         }
         Err(why) => judge_registry(&config.image_prefix, Err(why.to_string())),
@@ -119,9 +119,9 @@ struct Started {
     args: ServeArgs,
 }
 
-fn judge_kubelet(answer: Result<String, KubeletError>) -> Check {
+fn judge_kubelet(answer: Result<String, KubeletApiError>) -> Check {
     match answer {
-        Err(KubeletError::Fault(Fault::NoPod)) => Check::ok(KUBELET_CHECK, "yes"),
+        Err(KubeletApiError::Fault(Fault::NoPod)) => Check::ok(KUBELET_CHECK, "yes"),
         Err(why) => Check::fail(KUBELET_CHECK, why, "no checkpoint can be taken on this node"),
         Ok(path) => {
             Check::warn(KUBELET_CHECK, format!("it wrote {path} for a pod that cannot be"), "is that a kubelet?")

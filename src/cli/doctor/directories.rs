@@ -9,8 +9,8 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 
 use super::check::{Check, Outcome};
+use crate::agent::config::NodeConfig;
 use crate::cli::lock_holder::{self, Holder};
-use crate::config::NodeConfig;
 
 /// Less room than this for Secrets, ConfigMaps and manifests deserves a word.
 const ROOM: u64 = 64 << 20;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::check::Check;
-use crate::config::NodeConfig;
+use crate::agent::config::NodeConfig;
 use crate::node::kubelet::{KubeletDir, KubeletError};
 use crate::pod::runtime::KubeletIdentity;
 

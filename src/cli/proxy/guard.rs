@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::http::refusal::Refusal;
+use crate::serve::api::api_status::ApiStatus;
 
 /// Names that we answer to.
 pub(super) struct Hosts(Vec<String>);
@@ -39,12 +39,12 @@ pub(super) async fn check(State(hosts): State<Arc<Hosts>>, request: Request, nex
     }
 }
 
-fn judge(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+fn judge(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiStatus> {
     let text = |value: &axum::http::HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
     let mut named: Vec<String> = headers.get_all(HOST).iter().map(text).collect();
     named.extend(uri.authority().map(|authority| authority.as_str().to_owned()));
     if named.is_empty() || !named.iter().all(|host| hosts.accepts(host)) {
-        return Err(Refusal::forbidden(
+        return Err(ApiStatus::forbidden(
             "this request is for another host; ask for http://localhost, or start with --accept-host",
         ));
     }
@@ -54,7 +54,7 @@ fn judge(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     };
     let cross = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     if cross || headers.get_all(ORIGIN).iter().any(|origin| foreign(&text(origin))) {
-        return Err(Refusal::forbidden("this request comes from a page of another site"));
+        return Err(ApiStatus::forbidden("this request comes from a page of another site"));
     }
     Ok(())
 }

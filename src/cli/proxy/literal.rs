@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::Proxy;
 use crate::cli::service_api::url::{self, Target};
 use crate::cli::service_api::{AskError, Reply, ask, settled};
-use crate::http::refusal::Refusal;
+use crate::serve::api::api_status::ApiStatus;
 
 /// As `serve` has it.
 const MOST: usize = 64 << 10;
@@ -25,7 +25,7 @@ pub(super) async fn archives(
     State(proxy): State<Proxy>,
     Path((namespace, pod)): Path<(String, String)>,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiStatus> {
     let target = target(&namespace, &pod, None)?;
     let reply = proxy.made_by(&target, &target.archives(), whole(body).await?, true).await?;
     Ok(answered(reply))
@@ -36,7 +36,7 @@ pub(super) async fn image(
     State(proxy): State<Proxy>,
     Path((namespace, pod, container)): Path<(String, String, String)>,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiStatus> {
     let target = target(&namespace, &pod, Some(&container))?;
     let body = whole(body).await?;
     // What cannot be read is for `serve` to refuse.
@@ -60,10 +60,10 @@ pub(super) struct Asked {
 }
 
 /// `GET /checkpoint?checkpointIdentifier=…[&wait=N]`
-pub(super) async fn state(State(proxy): State<Proxy>, Query(asked): Query<Asked>) -> Result<Response, Refusal> {
+pub(super) async fn state(State(proxy): State<Proxy>, Query(asked): Query<Asked>) -> Result<Response, ApiStatus> {
     let identifier = asked.identifier.filter(|text| !text.is_empty() && text.len() <= 512);
     let identifier = identifier.ok_or_else(|| {
-        Refusal::bad_request(
+        ApiStatus::bad_request(
             "ask for one checkpoint: /checkpoint?checkpointIdentifier=NODE:HEX, as it was answered before",
         )
     })?;
@@ -77,15 +77,15 @@ pub(super) async fn state(State(proxy): State<Proxy>, Query(asked): Query<Asked>
 }
 
 /// Everything else on the service's address.
-pub(super) async fn unknown() -> Refusal {
-    Refusal::not_found(
+pub(super) async fn unknown() -> ApiStatus {
+    ApiStatus::not_found(
         "here are POST /checkpoint/NAMESPACE/POD/CONTAINER and GET /checkpoint?checkpointIdentifier=…; the API server is on \
          the other address",
     )
 }
 
 impl Proxy {
-    async fn made_by(&self, target: &Target, path: &str, body: Bytes, waits: bool) -> Result<Reply, Refusal> {
+    async fn made_by(&self, target: &Target, path: &str, body: Bytes, waits: bool) -> Result<Reply, ApiStatus> {
         let reply = ask(&self.client, Method::POST, path, body).await.map_err(|why| refused(&why))?;
         let Some(identifier) = reply.identifier() else { return Ok(reply) };
         self.remember(&identifier, &target.namespace);
@@ -95,24 +95,24 @@ impl Proxy {
         let path = url::checkpoint(&target.namespace, &identifier);
         settled(&self.client, &path, None).await.map_err(|why| {
             let said = format!("{why}; checkpoint {identifier} may go on: ask for it again");
-            Refusal::gateway_timeout(said)
+            ApiStatus::gateway_timeout(said)
         })
     }
 }
 
-fn target(namespace: &str, pod: &str, container: Option<&str>) -> Result<Target, Refusal> {
-    Target::new(namespace, pod, container).map_err(|why| Refusal::bad_request(why.to_string()))
+fn target(namespace: &str, pod: &str, container: Option<&str>) -> Result<Target, ApiStatus> {
+    Target::new(namespace, pod, container).map_err(|why| ApiStatus::bad_request(why.to_string()))
 }
 
-async fn whole(body: Body) -> Result<Bytes, Refusal> {
-    let too_large = |_| Refusal::too_large(format!("the body broke off or is longer than {MOST} bytes"));
+async fn whole(body: Body) -> Result<Bytes, ApiStatus> {
+    let too_large = |_| ApiStatus::too_large(format!("the body broke off or is longer than {MOST} bytes"));
     to_bytes(body, MOST).await.map_err(too_large)
 }
 
-fn refused(why: &AskError) -> Refusal {
+fn refused(why: &AskError) -> ApiStatus {
     match why {
-        AskError::Unreachable(_) | AskError::TooLong => Refusal::bad_gateway(why.to_string()),
-        AskError::Silent(_) => Refusal::gateway_timeout(why.to_string()),
+        AskError::Unreachable(_) | AskError::TooLong => ApiStatus::bad_gateway(why.to_string()),
+        AskError::Silent(_) => ApiStatus::gateway_timeout(why.to_string()),
     }
 }
 
@@ -120,7 +120,7 @@ fn refused(why: &AskError) -> Refusal {
 fn answered(reply: Reply) -> Response {
     let ours = reply.json().is_some();
     if reply.status == StatusCode::NOT_FOUND && !ours {
-        return Refusal::not_found(
+        return ApiStatus::not_found(
             "this cluster does not serve checkpoints: apply manifests/serve and manifests/apiservice, then see `kubectl get \
              apiservice v1alpha1.checkpointer.alpha.coreos.com`",
         )

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 
 use super::Proxy;
-use crate::http::refusal::Refusal;
+use crate::serve::api::api_status::ApiStatus;
 
 /// More than the API server takes of any object (its own limit is 3 MiB).
 const MOST: usize = 8 << 20;
@@ -29,10 +29,10 @@ const NEIGHBOURS: [HeaderName; 9] = [
 ];
 
 /// Passes it on.
-pub(super) async fn pass(State(proxy): State<Proxy>, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn pass(State(proxy): State<Proxy>, request: Request) -> Result<Response, ApiStatus> {
     let (mut head, body) = request.into_parts();
     if head.headers.contains_key(UPGRADE) || head.method == Method::CONNECT {
-        let mut refusal = Refusal::bad_request(
+        let mut refusal = ApiStatus::bad_request(
             "upgraded connections (exec, attach, port-forward) are not passed on: use kubectl with the same kubeconfig",
         );
         refusal.code = StatusCode::NOT_IMPLEMENTED;
@@ -40,22 +40,22 @@ pub(super) async fn pass(State(proxy): State<Proxy>, request: Request) -> Result
     }
     let body = to_bytes(body, MOST)
         .await
-        .map_err(|_| Refusal::too_large(format!("the body broke off or is longer than {MOST} bytes")))?;
+        .map_err(|_| ApiStatus::too_large(format!("the body broke off or is longer than {MOST} bytes")))?;
     strip(&mut head.headers);
     head.headers.remove(AUTHORIZATION);
     head.uri = path_alone(&head.uri)?;
     let request = axum::http::Request::from_parts(head, kube::client::Body::from(body));
     let answer = proxy.client.send(request).await;
     let (mut head, body) =
-        answer.map_err(|why| Refusal::bad_gateway(format!("the API server did not answer: {why}")))?.into_parts();
+        answer.map_err(|why| ApiStatus::bad_gateway(format!("the API server did not answer: {why}")))?.into_parts();
     strip(&mut head.headers);
     Ok(Response::from_parts(head, Body::new(body)))
 }
 
 /// Where it goes is the kubeconfig's to say.
-fn path_alone(uri: &Uri) -> Result<Uri, Refusal> {
+fn path_alone(uri: &Uri) -> Result<Uri, ApiStatus> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    path.parse().map_err(|why| Refusal::bad_request(format!("the path cannot be passed on: {why}")))
+    path.parse().map_err(|why| ApiStatus::bad_request(format!("the path cannot be passed on: {why}")))
 }
 
 fn strip(headers: &mut HeaderMap) {

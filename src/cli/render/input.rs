@@ -3,7 +3,7 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use crate::pod::key::{CHECKPOINT_ANNOTATION, CHECKPOINT_OF_ANNOTATION, CONFIG_SOURCE_ANNOTATION};
+use crate::pod::annotation::{CHECKPOINT, CHECKPOINT_OF, CONFIG_SOURCE};
 use crate::pod::parent::BadPod;
 
 /// Where the kubelet's credentials for a pod are mounted; a constant of the API.
@@ -189,10 +189,9 @@ fn annotate(pod: &mut Value, notes: &mut Vec<String>) {
     if annotations.is_null() {
         *annotations = json!({});
     }
-    let is_static =
-        annotations.get(CHECKPOINT_OF_ANNOTATION).is_some() || annotations[CONFIG_SOURCE_ANNOTATION] == "file";
-    if annotations.is_object() && !is_static && annotations[CHECKPOINT_ANNOTATION] != "true" {
-        annotations[CHECKPOINT_ANNOTATION] = json!("true");
-        notes.push(format!("{name} has no annotation {CHECKPOINT_ANNOTATION}: \"true\", and is not kept without"));
+    let is_static = annotations.get(CHECKPOINT_OF).is_some() || annotations[CONFIG_SOURCE] == "file";
+    if annotations.is_object() && !is_static && annotations[CHECKPOINT] != "true" {
+        annotations[CHECKPOINT] = json!("true");
+        notes.push(format!("{name} has no annotation {CHECKPOINT}: \"true\", and is not kept without"));
     }
 }

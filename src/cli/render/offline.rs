@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::pod::wanted::references::references;
-use crate::pod::wanted::{Assets, Fetched, FetchedToken, wanted};
+use crate::pod::asset_refs::references::references;
+use crate::pod::asset_refs::{Assets, Fetched, FetchedToken, wanted};
 
 /// Assets of `pod` with placeholders.
 pub(super) fn assets(pod: &Value) -> Assets {

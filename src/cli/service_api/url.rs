@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::pod::key::{InvalidName, check_name};
+use crate::dns_name::{InvalidName, check_name};
 
 const BASE: &str = "/apis/checkpointer.alpha.coreos.com/v1alpha1";
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::agent::metrics::name as phase_name;
 use crate::cli::output;
 use crate::duration;
 use crate::pod::status::{PodStatus, Running, StatusDoc};
-use crate::telemetry::metrics::name as phase_name;
 
 /// One line about the node, a table of its pods, and below it what deserves a sentence.
 pub(super) fn of(document: &StatusDoc) -> String {

@@ -11,14 +11,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::page::{self, Lens, Page};
-use super::roster::{Heard, Roster, all_same};
-use super::{Pace, ReaderConfig};
+use super::pod_cache::{PodCache, WatchOutcome, all_same};
+use super::pod_list;
+use super::pod_list::{Page, PodFilter};
+use super::{PodWatchTimings, ReaderConfig};
 use crate::clock;
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
-use crate::cluster::identity::{Guard, Verdict};
-use crate::pod::moment::Moment;
+use crate::cluster::identity::{ClusterMatch, Guard};
+use crate::moment::BootInstant;
 use crate::pod::snapshot::Scope;
 use crate::pod::snapshot::{Answer, Api};
 
@@ -33,7 +34,7 @@ const NO_ROUTE_RETRY: Duration = Duration::from_millis(100);
 struct Followed {
     path: String,
     version: String,
-    heard: Moment,
+    heard: BootInstant,
 }
 
 /// A line of the watch of that place in `followed`, or why it ended.
@@ -41,10 +42,10 @@ type Line = (usize, Result<Vec<u8>, String>);
 
 pub(super) struct Follower {
     client: ApiClient,
-    lens: Lens,
-    pace: Pace,
+    filter: PodFilter,
+    pace: PodWatchTimings,
     guard: Arc<Guard>,
-    roster: Roster,
+    cache: PodCache,
     followed: Vec<Followed>,
     publish: watch::Sender<Api>,
     asks: mpsc::Receiver<oneshot::Sender<Api>>,
@@ -64,14 +65,14 @@ impl Follower {
             Scope::All => vec!["/api/v1/pods".to_owned()],
             Scope::Only(all) => all.iter().map(|ns| format!("/api/v1/namespaces/{ns}/pods")).collect(),
         };
-        let follow = |path| Followed { path, version: String::new(), heard: Moment::default() };
+        let follow = |path| Followed { path, version: String::new(), heard: BootInstant::default() };
         Self {
             client,
-            lens: Lens { node: config.node, keep_annotations: config.keep_annotations },
+            filter: PodFilter { node: config.node, keep_annotations: config.keep_annotations },
             wait: config.pace.backoff.0,
             pace: config.pace,
             guard,
-            roster: Roster::default(),
+            cache: PodCache::default(),
             followed: paths.into_iter().map(follow).collect(),
             publish,
             asks,
@@ -131,19 +132,19 @@ impl Follower {
     /// One consistent list of every namespace, and who answers it. Takes it over, publishes nothing.
     async fn list(&mut self) -> Result<(), ApiError> {
         let limit = self.pace.limit;
-        let lists = try_join_all(self.followed.iter().map(|f| pages(&self.client, &f.path, &self.lens, limit)));
+        let lists = try_join_all(self.followed.iter().map(|f| pages(&self.client, &f.path, &self.filter, limit)));
         let (verdict, lists) = tokio::join!(self.guard.check(&self.client, limit), lists);
         let lists = lists?;
         match verdict? {
-            Verdict::Another(why) => return Err(ApiError::Refused(why)),
-            Verdict::Same(_) | Verdict::Unguarded => {}
+            ClusterMatch::Another(why) => return Err(ApiError::Refused(why)),
+            ClusterMatch::Same(_) | ClusterMatch::Unguarded => {}
         }
         let now = clock::now();
         for (followed, list) in self.followed.iter_mut().zip(&lists) {
             followed.version = list.last().map(|page| page.version.clone()).unwrap_or_default();
             followed.heard = now;
         }
-        for complaint in self.roster.replace(lists.into_iter().flatten()) {
+        for complaint in self.cache.replace(lists.into_iter().flatten()) {
             warn!(%complaint, "a pod object of the API server cannot be read; it is left out");
         }
         Ok(())
@@ -152,7 +153,7 @@ impl Follower {
     /// Publishes the outcome of a list and answers everyone who asked before it ended.
     fn tell(&mut self, result: &Result<(), ApiError>) {
         let answer = match result {
-            Ok(()) => Answer::Listed(self.roster.pods().clone()),
+            Ok(()) => Answer::Listed(self.cache.pods().clone()),
             Err(e @ (ApiError::Refused(_) | ApiError::Denied(_))) => Answer::Refused(e.to_string()),
             // A 404 or 400 for a list of pods comes from no API server worth the name.
             Err(e) => Answer::Unavailable(e.to_string()),
@@ -208,7 +209,7 @@ impl Follower {
             let path = format!(
                 "{}?watch=1&allowWatchBookmarks=true&fieldSelector=spec.nodeName%3D{}&resourceVersion={}\
                  &timeoutSeconds={life}",
-                f.path, self.lens.node, f.version
+                f.path, self.filter.node, f.version
             );
             let body = self.client.stream(&Call::get(path, Verb::Watch), pace.limit).await?;
             Ok::<_, ApiError>(lines(index, body, pace.silence))
@@ -219,24 +220,24 @@ impl Follower {
     /// Takes in one line; a reason to give up the watches, if it is one.
     fn hear(&mut self, index: usize, line: &[u8]) -> Option<String> {
         let followed = &mut self.followed[index];
-        let heard = self.roster.hear(line, &self.lens, &followed.version);
+        let heard = self.cache.hear(line, &self.filter, &followed.version);
         let changed = match heard {
-            Heard::Lost(why) => return Some(why),
-            Heard::Complaint(complaint) => {
+            WatchOutcome::Lost(why) => return Some(why),
+            WatchOutcome::Complaint(complaint) => {
                 warn!(%complaint, "a pod object of the API server cannot be read; its last readable version stands");
                 false
             }
-            Heard::Alive => false,
-            Heard::Changed => true,
+            WatchOutcome::Alive => false,
+            WatchOutcome::Changed => true,
         };
         followed.heard = clock::now();
         // The answer is as fresh as the namespace that has been quiet the longest.
         let at = self.followed.iter().map(|f| f.heard).min().unwrap_or_default();
-        let roster = &self.roster;
+        let cache = &self.cache;
         self.publish.send_if_modified(|api| {
             api.at = at;
             if changed {
-                api.answer = Answer::Listed(roster.pods().clone());
+                api.answer = Answer::Listed(cache.pods().clone());
             }
             changed
         });
@@ -245,13 +246,13 @@ impl Follower {
 }
 
 /// All pages of one list; together they are one consistent state.
-async fn pages(client: &ApiClient, path: &str, lens: &Lens, limit: Duration) -> Result<Vec<Page>, ApiError> {
+async fn pages(client: &ApiClient, path: &str, filter: &PodFilter, limit: Duration) -> Result<Vec<Page>, ApiError> {
     let deadline = Instant::now() + limit;
-    let first = format!("{path}?fieldSelector=spec.nodeName%3D{}&limit={PAGE}", lens.node);
+    let first = format!("{path}?fieldSelector=spec.nodeName%3D{}&limit={PAGE}", filter.node);
     let (mut pages, mut call) = (Vec::new(), Call::get(&first, Verb::List));
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let page = client.read(&call, left, |bytes| page::read(bytes, lens)).await?;
+        let page = client.read(&call, left, |bytes| pod_list::read(bytes, filter)).await?;
         let more = page.more.clone();
         pages.push(page);
         match more {

@@ -26,11 +26,11 @@ impl Key {
 pub(super) struct Cache<T> {
     most: usize,
     life: Duration,
-    held: Mutex<Held<T>>,
+    held: Mutex<CacheEntry<T>>,
 }
 
 /// All lives are equal, so the oldest end first.
-struct Held<T> {
+struct CacheEntry<T> {
     answers: HashMap<Key, Answer<T>>,
     order: VecDeque<(Key, u64)>,
     /// Number of the next answer: a question may have been answered anew before its first answer is over.
@@ -45,7 +45,7 @@ struct Answer<T> {
 
 impl<T: Clone> Cache<T> {
     pub(super) fn new(most: usize, life: Duration) -> Self {
-        Self { most, life, held: Mutex::new(Held { answers: HashMap::new(), order: VecDeque::new(), next: 0 }) }
+        Self { most, life, held: Mutex::new(CacheEntry { answers: HashMap::new(), order: VecDeque::new(), next: 0 }) }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<T> {
@@ -73,7 +73,7 @@ impl<T: Clone> Cache<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held<T>> {
+    fn lock(&self) -> MutexGuard<'_, CacheEntry<T>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -41,8 +41,8 @@ fn an_answer_that_makes_no_sense_is_an_error_and_no_refusal() {
 #[test]
 fn a_denial_outranks_a_permission_and_keeps_its_words() {
     let said = |status: Value| verdict(&json!({"status": status})).unwrap();
-    assert_eq!(said(json!({"allowed": true})), Verdict::Allowed);
-    assert_eq!(said(json!({"allowed": true, "denied": true})), Verdict::Denied(String::new()));
+    assert_eq!(said(json!({"allowed": true})), AccessReview::Allowed);
+    assert_eq!(said(json!({"allowed": true, "denied": true})), AccessReview::Denied(String::new()));
     let words = json!({"allowed": false, "reason": "no role", "evaluationError": "webhook down"});
-    assert_eq!(said(words), Verdict::Denied("no role; webhook down".to_owned()));
+    assert_eq!(said(words), AccessReview::Denied("no role; webhook down".to_owned()));
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Scheduled {
     /// A pod of it may stay.
     Runs,
     /// The controller would remove it, because of this.
@@ -16,11 +16,11 @@ pub enum Verdict {
 const ALWAYS_TOLERATED: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// Both as the API gives them.
-pub fn runs_on(daemonset: &Value, node: &Value) -> Verdict {
+pub fn runs_on(daemonset: &Value, node: &Value) -> Scheduled {
     let spec = &daemonset["spec"]["template"]["spec"];
     let objections =
         [node_name(spec, node), node_selector(spec, node), node_affinity(spec, node), untolerated(spec, node)];
-    objections.into_iter().flatten().next().map_or(Verdict::Runs, Verdict::Excluded)
+    objections.into_iter().flatten().next().map_or(Scheduled::Runs, Scheduled::Excluded)
 }
 
 fn node_name(spec: &Value, node: &Value) -> Option<String> {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn stays(daemonset: &Value, node: &Value) -> bool {
-        runs_on(daemonset, node) == Verdict::Runs
+        runs_on(daemonset, node) == Scheduled::Runs
     }
 
     #[rstest]

@@ -5,12 +5,12 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use super::Written::{Changed, Unchanged};
 use super::{link, write, write_volatile};
-use crate::disk::beneath::Beneath;
 use crate::disk::files::Files;
+use crate::disk::rooted_dir::RootedDir;
 
-fn disk() -> (tempfile::TempDir, Beneath) {
+fn disk() -> (tempfile::TempDir, RootedDir) {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let files = Beneath::new(dir.path());
+    let files = RootedDir::new(dir.path());
     (dir, files)
 }
 
@@ -47,7 +47,7 @@ fn where_no_link_can_be_made_a_copy_is() {
     let (dir, _) = disk();
     // The other filesystem that any machine with Linux has.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { panic!("mount a tmpfs on /dev/shm for this test") };
-    let files = Beneath::new(dir.path()).mount("manifests", other.path());
+    let files = RootedDir::new(dir.path()).mount("manifests", other.path());
     write(&files, "from", b"content", 0o600).expect("a sound disk");
     for _ in 0..2 {
         link(&files, "from", "manifests/to", 100, 0o600).expect("a sound disk");

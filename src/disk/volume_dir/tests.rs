@@ -7,16 +7,16 @@ use std::path::Path;
 
 use super::{Volume, VolumeFile, changed_at, read, remove, sweep, write};
 use crate::disk::atomic::Written::{Changed, Unchanged};
-use crate::disk::beneath::Beneath;
+use crate::disk::rooted_dir::RootedDir;
 
-struct Disk(tempfile::TempDir, Beneath);
+struct Disk(tempfile::TempDir, RootedDir);
 
 const DIR: &str = "tree/ns/pod/vol";
 
 fn disk() -> Disk {
     let dir = tempfile::tempdir().expect("a temporary directory");
     fs::create_dir(dir.path().join("tree")).expect("an empty directory");
-    let files = Beneath::new(dir.path());
+    let files = RootedDir::new(dir.path());
     Disk(dir, files)
 }
 

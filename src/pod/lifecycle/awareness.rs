@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::moment::Observation;
 use crate::pod::key::ContainerId;
 use crate::pod::memory::KubeletMemory;
-use crate::pod::moment::Reading;
 use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, Source};
 
 /// What the kubelet can be expected to do without help.
@@ -21,7 +21,7 @@ pub enum Kubelet {
 pub fn judge(
     memory: &KubeletMemory,
     identity: Option<KubeletIdentity>,
-    runtime: &Reading<NodePods>,
+    runtime: &Observation<NodePods>,
     good_read: bool,
 ) -> (Kubelet, KubeletMemory) {
     let mut next = memory.clone();

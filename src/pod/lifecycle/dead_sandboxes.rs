@@ -4,10 +4,10 @@
 
 use super::awareness::Kubelet;
 use super::facts::Pass;
-use super::table::{Facts, View};
+use super::table::{Facts, PodView};
 use super::wake::Rows;
+use crate::moment::BootInstant;
 use crate::pod::key::PodKey;
-use crate::pod::moment::Moment;
 use crate::pod::plan::Step;
 use crate::pod::report::Phase;
 
@@ -23,13 +23,13 @@ pub fn removals(pass: &Pass, rows: &Rows) -> Vec<Step> {
 }
 
 /// Until when others wait for this twin: none once it runs, or where it is not known when it was activated.
-pub fn starting_until(pass: &Pass, key: &PodKey) -> Option<Moment> {
+pub fn starting_until(pass: &Pass, key: &PodKey) -> Option<BootInstant> {
     let activated = pass.memory.pods.get(key)?.activation.as_ref()?.at;
     (!pass.twin_runs(key)).then(|| activated + pass.timings.start_window)
 }
 
 fn stands_in(facts: &Facts) -> bool {
-    let blind = facts.kubelet == Kubelet::Blind && facts.view == View::Unavailable;
+    let blind = facts.kubelet == Kubelet::Blind && facts.view == PodView::Unavailable;
     facts.phase == Phase::Active && !facts.held && blind
 }
 

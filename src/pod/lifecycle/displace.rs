@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Pass;
 use super::presence::{OnNode, main_containers, ready_sandbox};
+use crate::moment::BootInstant;
 use crate::pod::key::{Lineage, PodKey, Uid};
 use crate::pod::memory::PodMemory;
-use crate::pod::moment::Moment;
 
 /// A pod that wants a twin's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ fn claims(pass: &Pass, twin_of: &PodKey, pod: &PodKey) -> Option<Uid> {
 }
 
 /// A parent that failed n times may try again after 1, 2, 4, 4 … times `retry_yield` of the twin being active.
-fn may_try(memory: &PodMemory, uid: &Uid, active_since: Moment, pass: &Pass) -> bool {
+fn may_try(memory: &PodMemory, uid: &Uid, active_since: BootInstant, pass: &Pass) -> bool {
     memory.tried.get(uid).is_none_or(|failures| {
         let wait = pass.timings.retry_yield * (1 << failures.saturating_sub(1).min(2));
         pass.now.since(active_since) >= wait

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::awareness::{Kubelet, judge};
 use super::presence::{OnNode, is_alive, main_containers, on_node, parent_sandboxes, ready_sandbox, static_sandboxes};
-use super::table::{Facts, View};
+use super::table::{Facts, PodView};
+use crate::moment::{BootInstant, Observation};
 use crate::pod::key::{ContainerId, PodKey, Uid};
 use crate::pod::memory::{Activation, CrashMemory, Gone, Memory, PodMemory};
-use crate::pod::moment::{Moment, Reading};
 use crate::pod::parent::{Parent, Standing};
 use crate::pod::report::Phase;
 use crate::pod::runtime::{ContainerState, NodePods, Sandbox};
@@ -24,7 +24,7 @@ pub struct Pass<'a> {
     /// The delays.
     pub timings: &'a Timings,
     /// Now.
-    pub now: Moment,
+    pub now: BootInstant,
     /// What to remember.
     pub memory: Memory,
     /// The kubelet.
@@ -43,7 +43,7 @@ impl<'a> Pass<'a> {
         disk: &'a Inventory,
         memory: &Memory,
         timings: &'a Timings,
-        now: Moment,
+        now: BootInstant,
     ) -> Self {
         let mut memory = memory.clone();
         let parents = match &snapshot.api.answer {
@@ -71,19 +71,19 @@ impl<'a> Pass<'a> {
             // The reader goes on trying by itself, every few seconds: no need to ask each time.
             Answer::Refused(_) | Answer::Unavailable(_) => self.timings.fresh * 5,
         };
-        self.snapshot.api.at == Moment(0) || self.now.since(self.snapshot.api.at) > limit
+        self.snapshot.api.at == BootInstant(0) || self.now.since(self.snapshot.api.at) > limit
     }
 
     /// How the API sees this parent.
-    pub fn view(&self, key: &PodKey) -> View {
+    pub fn view(&self, key: &PodKey) -> PodView {
         match &self.snapshot.api.answer {
-            Answer::Unavailable(_) => View::Unavailable,
-            Answer::Refused(_) => View::Refused,
-            Answer::Listed(_) if !self.snapshot.scope.covers(key.namespace()) => View::Refused,
+            Answer::Unavailable(_) => PodView::Unavailable,
+            Answer::Refused(_) => PodView::Refused,
+            Answer::Listed(_) if !self.snapshot.scope.covers(key.namespace()) => PodView::Refused,
             Answer::Listed(parents) => match parents.get(key).map(|p| &p.standing) {
-                Some(Standing::Here { ready }) => View::Here { ready: *ready },
-                Some(Standing::Rejected { .. }) => View::Rejected,
-                Some(Standing::Gone { .. }) | None => View::Gone,
+                Some(Standing::Here { ready }) => PodView::Here { ready: *ready },
+                Some(Standing::Rejected { .. }) => PodView::Rejected,
+                Some(Standing::Gone { .. }) | None => PodView::Gone,
             },
         }
     }
@@ -108,7 +108,7 @@ impl<'a> Pass<'a> {
 
     /// How this parent stands on the node.
     pub fn on_node(&self, key: &PodKey) -> OnNode {
-        let Reading::Seen(node, _) = &self.snapshot.runtime else { return OnNode::Unknown };
+        let Observation::Seen(node, _) = &self.snapshot.runtime else { return OnNode::Unknown };
         let sandboxes = parent_sandboxes(node, key);
         on_node(&sandboxes, &self.main_names(key), &self.memory.running_since, self.now, self.timings.up_after)
     }
@@ -139,7 +139,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Moves the timers of one parent and returns its memory.
-    pub fn remember(&mut self, key: &PodKey, phase: Phase, node: OnNode, view: View) {
+    pub fn remember(&mut self, key: &PodKey, phase: Phase, node: OnNode, view: PodView) {
         let now = self.now;
         let restarts = self.restarts(key);
         let (twin_alive, exited) = (self.twin_alive(key), self.exited_containers(key));
@@ -162,9 +162,9 @@ impl<'a> Pass<'a> {
             yielding.twin_dead_at.get_or_insert(now);
         }
         match (phase, view) {
-            (Phase::Retiring, View::Gone) => count_grace(memory, now),
+            (Phase::Retiring, PodView::Gone) => count_grace(memory, now),
             // An outage neither counts nor starts the count anew.
-            (Phase::Retiring, View::Unavailable | View::Refused) => {
+            (Phase::Retiring, PodView::Unavailable | PodView::Refused) => {
                 memory.gone.iter_mut().for_each(|g| g.counted_to = None);
             }
             _ => memory.gone = None,
@@ -186,11 +186,11 @@ impl<'a> Pass<'a> {
     }
 
     /// The facts of one parent, after [`Self::remember`].
-    pub fn facts(&self, key: &PodKey, phase: Phase, node: OnNode, view: View, displaced: bool) -> Facts {
+    pub fn facts(&self, key: &PodKey, phase: Phase, node: OnNode, view: PodView, displaced: bool) -> Facts {
         let nothing = PodMemory::default();
         let memory = self.memory.pods.get(key).unwrap_or(&nothing);
         let copy = self.disk.checkpoints.get(key);
-        let for_how_long = |since: Option<Moment>| since.map_or(Duration::ZERO, |s| self.now.since(s));
+        let for_how_long = |since: Option<BootInstant>| since.map_or(Duration::ZERO, |s| self.now.since(s));
         Facts {
             phase,
             held: self.disk.held.contains(key),
@@ -279,7 +279,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn keep(since: &mut Option<Moment>, holds: bool, now: Moment) {
+fn keep(since: &mut Option<BootInstant>, holds: bool, now: BootInstant) {
     if holds {
         since.get_or_insert(now);
     } else {
@@ -287,7 +287,7 @@ fn keep(since: &mut Option<Moment>, holds: bool, now: Moment) {
     }
 }
 
-fn count_grace(memory: &mut PodMemory, now: Moment) {
+fn count_grace(memory: &mut PodMemory, now: BootInstant) {
     let gone = memory.gone.get_or_insert(Gone { answered_ms: 0, counted_to: None });
     if let Some(last) = gone.counted_to {
         let more = u64::try_from(now.since(last).as_millis()).unwrap_or(u64::MAX);
@@ -298,9 +298,9 @@ fn count_grace(memory: &mut PodMemory, now: Moment) {
 
 fn running_since(
     node: &NodePods,
-    before: &BTreeMap<ContainerId, Moment>,
-    now: Moment,
-) -> BTreeMap<ContainerId, Moment> {
+    before: &BTreeMap<ContainerId, BootInstant>,
+    now: BootInstant,
+) -> BTreeMap<ContainerId, BootInstant> {
     node.sandboxes
         .iter()
         .flat_map(|s| &s.containers)

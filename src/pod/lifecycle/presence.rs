@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::moment::BootInstant;
 use crate::pod::key::{ContainerId, PodKey};
-use crate::pod::moment::Moment;
 use crate::pod::runtime::{Container, ContainerState, NodePods, Sandbox, Source};
 
 /// How a parent stands on the node.
@@ -60,8 +60,8 @@ pub fn is_alive(sandboxes: &[&Sandbox]) -> bool {
 pub fn on_node(
     sandboxes: &[&Sandbox],
     names: &[String],
-    running_since: &BTreeMap<ContainerId, Moment>,
-    now: Moment,
+    running_since: &BTreeMap<ContainerId, BootInstant>,
+    now: BootInstant,
     up_after: Duration,
 ) -> OnNode {
     let Some(sandbox) = ready_sandbox(sandboxes) else { return OnNode::Down };
@@ -109,8 +109,9 @@ mod tests {
     }
 
     fn judged(sandbox: &Sandbox, running_for: u64) -> OnNode {
-        let since = sandbox.containers.iter().map(|c| (c.id.clone(), Moment(100_000 - running_for * 1000))).collect();
-        on_node(&[sandbox], &["a".into(), "b".into()], &since, Moment(100_000), UP_AFTER)
+        let since =
+            sandbox.containers.iter().map(|c| (c.id.clone(), BootInstant(100_000 - running_for * 1000))).collect();
+        on_node(&[sandbox], &["a".into(), "b".into()], &since, BootInstant(100_000), UP_AFTER)
     }
 
     #[test]
@@ -149,6 +150,6 @@ mod tests {
     fn without_a_ready_sandbox_it_is_down_even_if_the_runtime_lists_old_ones() {
         let dead = sandbox(false, vec![container("a", ContainerState::Exited, 1)]);
         assert_eq!(judged(&dead, 60), OnNode::Down);
-        assert_eq!(on_node(&[], &["a".into()], &BTreeMap::new(), Moment(0), UP_AFTER), OnNode::Down);
+        assert_eq!(on_node(&[], &["a".into()], &BTreeMap::new(), BootInstant(0), UP_AFTER), OnNode::Down);
     }
 }

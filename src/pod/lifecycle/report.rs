@@ -2,8 +2,8 @@
 
 use super::awareness::Kubelet;
 use super::facts::Pass;
-use super::own::Own;
-use super::table::{Facts, View};
+use super::self_checkpoint::Own;
+use super::table::{Facts, PodView};
 use super::wake::Rows;
 use crate::pod::key::{PodKey, Uid};
 use crate::pod::parent::Standing;
@@ -15,7 +15,7 @@ pub fn report(pass: &Pass, own: &Own, rows: &Rows) -> Report {
     let mut pods: Vec<PodReport> = rows
         .iter()
         .filter(|(_, facts, _)| {
-            facts.phase != Phase::Watching || matches!(facts.view, View::Here { .. } | View::Rejected)
+            facts.phase != Phase::Watching || matches!(facts.view, PodView::Here { .. } | PodView::Rejected)
         })
         .map(|(key, facts, row)| of_pod(pass, key, facts.phase, evidence(pass, facts, row), Some(facts)))
         .collect();
@@ -105,12 +105,12 @@ fn twin_trouble(pass: &Pass, key: &PodKey, facts: &Facts) -> Option<String> {
 
 fn evidence(pass: &Pass, facts: &Facts, row: &str) -> String {
     let api = match facts.view {
-        View::Here { ready: true } => "here, ready",
-        View::Here { ready: false } => "here, not ready",
-        View::Rejected => "rejected",
-        View::Gone => "gone",
-        View::Refused => "API refuses us",
-        View::Unavailable => "API unavailable",
+        PodView::Here { ready: true } => "here, ready",
+        PodView::Here { ready: false } => "here, not ready",
+        PodView::Rejected => "rejected",
+        PodView::Gone => "gone",
+        PodView::Refused => "API refuses us",
+        PodView::Unavailable => "API unavailable",
     };
     let kubelet = if pass.kubelet == Kubelet::Aware { "aware" } else { "blind" };
     format!("{row} (API: {api}; node: {:?}; kubelet: {kubelet})", facts.node)

@@ -9,7 +9,7 @@ use crate::pod::timings::Timings;
 
 /// A parent in the API, or why the API cannot say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum View {
+pub enum PodView {
     /// Meant to run here.
     Here {
         /// Its Ready condition.
@@ -36,7 +36,7 @@ pub struct Facts {
     /// On the node.
     pub node: OnNode,
     /// In the API.
-    pub view: View,
+    pub view: PodView,
     /// What the kubelet can be expected to do.
     pub kubelet: Kubelet,
     /// How long it has been [`OnNode::Down`].
@@ -75,7 +75,7 @@ pub struct Facts {
 
 /// What a row says to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum RowAction {
     /// Nothing.
     Stay,
     /// Nothing, but people should know the row's name.
@@ -110,7 +110,7 @@ pub enum Verdict {
     Remove,
 }
 
-impl Verdict {
+impl RowAction {
     /// Such a verdict stands only on a fresh answer of the API.
     pub fn hangs_on_api(self) -> bool {
         matches!(
@@ -127,20 +127,20 @@ pub struct Row {
     /// Whether it matches.
     pub when: fn(&Facts, &Timings) -> bool,
     /// What it says.
-    pub then: Verdict,
+    pub then: RowAction,
 }
 
 macro_rules! rows {
     ($($name:literal: |$f:ident, $t:ident| $when:expr => $then:ident;)*) => {
         /// In order.
-        pub const ROWS: &[Row] = &[$(Row { name: $name, when: |$f, $t| $when, then: Verdict::$then }),*];
+        pub const ROWS: &[Row] = &[$(Row { name: $name, when: |$f, $t| $when, then: RowAction::$then }),*];
     };
 }
 
 use Kubelet::{Aware, Blind};
 use OnNode::{Crashed, Degraded, Down, Starting, Unknown, Up};
 use Phase::{Active, Retiring, Standby, Watching, Yielding};
-use View::{Gone, Here, Refused, Rejected, Unavailable};
+use PodView::{Gone, Here, Refused, Rejected, Unavailable};
 
 rows! {
     "held by the operator": |f, _t| f.held => Stay;

@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::dead_sandboxes;
 use super::facts::Pass;
 use super::presence::OnNode;
-use super::table::{Facts, View};
+use super::table::{Facts, PodView};
+use crate::moment::BootInstant;
 use crate::pod::key::PodKey;
 use crate::pod::memory::PodMemory;
-use crate::pod::moment::Moment;
 use crate::pod::report::Phase;
 
 /// Rows as decided in this pass: parent, facts, name of the row.
 pub type Rows = [(PodKey, Facts, &'static str)];
 
 /// The earliest moment after now at which some timer runs out.
-pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<Moment> {
+pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<BootInstant> {
     let mut alarm = Alarm { now: pass.now, at: None };
     for (key, facts, _) in rows {
         if let Some(end) = dead_sandboxes::starting_until(pass, key) {
@@ -26,11 +26,11 @@ pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<Moment> {
             of_pod(pass, facts, memory, &mut alarm);
         }
         if let Some(retry_at) = pass.snapshot.captures.get(key).and_then(|c| c.retry_at)
-            && facts.view == (View::Here { ready: true })
+            && facts.view == (PodView::Here { ready: true })
         {
             alarm.at(retry_at);
         }
-        if facts.phase == Phase::Standby && facts.view == (View::Here { ready: true }) {
+        if facts.phase == Phase::Standby && facts.view == (PodView::Here { ready: true }) {
             alarm.at(refresh_due_at(pass));
         }
     }
@@ -112,13 +112,13 @@ pub fn own_refresh_is_due(pass: &Pass) -> bool {
     pass.memory.own.refreshed_at.is_none_or(|at| pass.now >= at + pass.timings.refresh * OWN_REFRESH)
 }
 
-fn refresh_due_at(pass: &Pass) -> Moment {
+fn refresh_due_at(pass: &Pass) -> BootInstant {
     let Some(last) = pass.memory.refreshed_at else { return pass.now };
     last + jittered(pass.timings.refresh, &pass.snapshot.node_name, last)
 }
 
 /// Between 0.9 and 1.1 of the interval, the same for the same node and round: nodes do not ask in step.
-fn jittered(interval: Duration, node: &str, round: Moment) -> Duration {
+fn jittered(interval: Duration, node: &str, round: BootInstant) -> Duration {
     let mut hasher = DefaultHasher::new();
     (node, round.0).hash(&mut hasher);
     let tenths = u32::try_from(hasher.finish() % 201).unwrap_or(100);
@@ -126,12 +126,12 @@ fn jittered(interval: Duration, node: &str, round: Moment) -> Duration {
 }
 
 struct Alarm {
-    now: Moment,
-    at: Option<Moment>,
+    now: BootInstant,
+    at: Option<BootInstant>,
 }
 
 impl Alarm {
-    fn at(&mut self, moment: Moment) {
+    fn at(&mut self, moment: BootInstant) {
         if moment > self.now && self.at.is_none_or(|at| moment < at) {
             self.at = Some(moment);
         }

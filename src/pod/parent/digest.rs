@@ -7,10 +7,8 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::MAX_OFFLINE_ANNOTATION;
-use crate::pod::checkpoint::FORMAT;
-use crate::pod::sanitize::schema::{POD_SPEC, keep};
-use crate::pod::sanitize::{INLINE_SECRET_ENV_ANNOTATION, kept_annotation};
+use crate::pod::annotation::{self, kept_annotation};
+use crate::pod::schema::{POD_SPEC, keep};
 
 /// SHA-256, in hexadecimal, of what `pod` gives to its checkpoint. `keep_annotations`: prefixes, see
 /// [`crate::pod::sanitize::NodeFacts::keep_annotations`].
@@ -19,14 +17,14 @@ pub(super) fn of(pod: &Value, lineage: &str, keep_annotations: &[String]) -> Str
     let spec = pod.get("spec").and_then(Value::as_object).unwrap_or(&empty);
     let fields = field_paths(&pod["spec"]);
     let annotations = chosen(&pod["metadata"]["annotations"], |key| {
-        key == MAX_OFFLINE_ANNOTATION
-            || key == INLINE_SECRET_ENV_ANNOTATION
+        key == annotation::MAX_OFFLINE
+            || key == annotation::INLINE_SECRET_ENV
             || kept_annotation(key, keep_annotations)
             || reads(&fields, "metadata.annotations", key)
     });
     let labels = chosen(&pod["metadata"]["labels"], |key| reads(&fields, "metadata.labels", key));
     let essence = json!({
-        "format": FORMAT,
+        "format": annotation::FORMAT_VERSION,
         "name": pod["metadata"]["name"],
         "namespace": pod["metadata"]["namespace"],
         "uid": pod["metadata"]["uid"],

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Findings, Pod, environment, ports};
+use super::findings::{Findings, Pod};
+use super::{environment, ports};
 use crate::pod::runtime::ImagePresence;
 use crate::quantity::Quantity;
 
 /// What kind of container it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ContainerKind {
     /// Of `initContainers`, sidecars too.
     Init,
     /// Of `containers`.
@@ -16,10 +17,10 @@ pub(super) enum Kind {
 }
 
 /// Turns a container of the parent into one of the twin.
-pub(super) fn freeze(pod: &Pod<'_>, kind: Kind, container: &mut Map<String, Value>, findings: &mut Findings) {
+pub(super) fn freeze(pod: &Pod<'_>, kind: ContainerKind, container: &mut Map<String, Value>, findings: &mut Findings) {
     let text = |field: &str| container.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (name, image_name, restart) = (text("name"), text("image"), text("restartPolicy"));
-    if kind == Kind::Main && !matches!(restart.as_str(), "" | "Always") {
+    if kind == ContainerKind::Main && !matches!(restart.as_str(), "" | "Always") {
         findings.refuse(format!(
             "container {name} has restartPolicy {restart}, and would run again at every start of its checkpoint; only \
              pods that run forever can be kept"

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::field::{Field, pod_field, resource_field};
-use super::{Findings, INLINE_SECRET_ENV_ANNOTATION, Pod};
-use crate::pod::wanted::lack::{self, Lack, Reader};
-use crate::pod::wanted::{ObjectKind, ObjectRef};
+use super::downward::{Field, pod_field, resource_field};
+use super::findings::{Findings, Pod};
+use crate::pod::annotation::INLINE_SECRET_ENV;
+use crate::pod::asset_refs::missing;
+use crate::pod::asset_refs::missing::{Lack, Reader};
+use crate::pod::asset_refs::{ObjectKind, ObjectRef};
 
 /// Replaces `env` and `envFrom` of a container.
 pub(super) fn freeze(pod: &Pod<'_>, container: &mut Map<String, Value>, findings: &mut Findings) {
@@ -156,12 +158,12 @@ impl Environment<'_> {
         if kind == ObjectKind::Secret && !self.pod.inlines_secret_env {
             return Err(Lack::of(format!(
                 "{what} reads Secret {name}, which a checkpoint would show to anyone who may read pods; mount it as a \
-                 volume, or allow that with annotation {INLINE_SECRET_ENV_ANNOTATION}: \"true\""
+                 volume, or allow that with annotation {INLINE_SECRET_ENV}: \"true\""
             )));
         }
         let object = ObjectRef { kind, name: name.to_owned() };
         let reader = Reader { namespace: self.pod.parent.key.namespace(), what };
-        lack::object(self.pod.assets, &object, reference["optional"] == true, reader)
+        missing::object(self.pod.assets, &object, reference["optional"] == true, reader)
     }
 
     fn not_text(&self, name: &str) -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Findings, Pod};
+use super::findings::{Findings, Pod};
 use crate::pod::checkpoint::AssetVolume;
 
 /// Refuses what cannot be mounted.

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::container::{self, Kind};
-use super::schema::{POD_SPEC, keep};
-use super::{Findings, Pod, ports};
-use crate::pod::key::check_name;
+use super::container::{self, ContainerKind};
+use super::findings::{Findings, Pod};
+use super::ports;
+use crate::dns_name::check_name;
+use crate::pod::schema::{POD_SPEC, keep};
 
 /// Longest name of a pod.
 const LONGEST_NAME: usize = 253;
@@ -36,7 +37,7 @@ pub(super) fn freeze(pod: &Pod<'_>, known: &Value, findings: &mut Findings) -> V
         *resources = container::resources(resources, "the pod", findings);
     }
     volumes(pod, &mut spec, findings);
-    for (field, kind) in [("initContainers", Kind::Init), ("containers", Kind::Main)] {
+    for (field, kind) in [("initContainers", ContainerKind::Init), ("containers", ContainerKind::Main)] {
         let list = spec.get_mut(field).and_then(Value::as_array_mut);
         for one in list.into_iter().flatten().filter_map(Value::as_object_mut) {
             container::freeze(pod, kind, one, findings);

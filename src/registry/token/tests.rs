@@ -2,9 +2,9 @@ use serde_json::json;
 
 use super::*;
 
-fn place(authority: &str, origin: &str) -> Place {
+fn place(authority: &str, origin: &str) -> RepositoryPath {
     let origin = Target::parse(origin).unwrap().origin;
-    Place { origin, authority: authority.to_owned(), repository: "a/b".to_owned(), also: None }
+    RepositoryPath { origin, authority: authority.to_owned(), repository: "a/b".to_owned(), also: None }
 }
 
 fn credentials(hosts: &[&str]) -> Credentials {
@@ -18,19 +18,19 @@ fn bearer(realm: &str) -> Challenge {
 }
 
 /// Where the errand goes and whose name it carries; `foreign` or `nowhere` where there is none.
-fn goes(place: &Place, realm: &str, logins: &[&str]) -> (String, Option<String>) {
+fn goes(place: &RepositoryPath, realm: &str, logins: &[&str]) -> (String, Option<String>) {
     use base64::Engine as _;
     match plan(place, &bearer(realm), &credentials(logins)) {
-        Plan::Fetch(errand) => {
+        AuthPlan::Fetch(errand) => {
             let name = errand.header.map(|header| {
                 let pair = base64::engine::general_purpose::STANDARD.decode(&header["Basic ".len()..]).unwrap();
                 String::from_utf8(pair).unwrap().trim_end_matches(":p").to_owned()
             });
             (errand.target.origin.url(), name)
         }
-        Plan::Foreign(realm) => (format!("foreign {}", realm.url()), None),
-        Plan::Nowhere => ("nowhere".to_owned(), None),
-        Plan::Use(_) | Plan::Nobody => panic!("a token was asked for"),
+        AuthPlan::Foreign(realm) => (format!("foreign {}", realm.url()), None),
+        AuthPlan::Nowhere => ("nowhere".to_owned(), None),
+        AuthPlan::Use(_) | AuthPlan::Nobody => panic!("a token was asked for"),
     }
 }
 
@@ -64,8 +64,8 @@ fn docker_hub_has_its_token_server_and_nobody_else_has_it() {
 
 #[test]
 fn a_token_is_asked_for_with_our_scope() {
-    let there = Place { also: Some("c".to_owned()), ..place("r.example", "https://r.example/") };
-    let Plan::Fetch(errand) = plan(&there, &bearer("/t?x=1"), &Credentials::none()) else { panic!("no errand") };
+    let there = RepositoryPath { also: Some("c".to_owned()), ..place("r.example", "https://r.example/") };
+    let AuthPlan::Fetch(errand) = plan(&there, &bearer("/t?x=1"), &Credentials::none()) else { panic!("no errand") };
     let scopes = "scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull";
     assert_eq!(errand.target.path, format!("/t?x=1&service=s%26t&{scopes}"));
 }
@@ -78,10 +78,10 @@ async fn a_right_is_used_until_shortly_before_it_expires() {
     assert_eq!(lasts(br#"{"access_token":"t","expires_in":4}"#), Some(Duration::from_secs(3)));
     assert_eq!(lasts(br#"{"token":"","access_token":"t","expires_in":300}"#), Some(Duration::from_secs(290)));
     assert!(lasts(br#"{"token":"t","expires_in":18446744073709551615}"#) < Some(Duration::from_secs(24 * 3600)));
-    let (held, there) = (Held::default(), place("r.example", "https://r.example/"));
+    let (held, there) = (GrantedRights::default(), place("r.example", "https://r.example/"));
     held.put(&there, &read(br#"{"token":"t"}"#, now).unwrap());
     assert!(held.get(&there).is_some());
-    assert!(held.get(&Place { repository: "c".to_owned(), ..there.clone() }).is_none());
+    assert!(held.get(&RepositoryPath { repository: "c".to_owned(), ..there.clone() }).is_none());
     tokio::time::advance(Duration::from_secs(51)).await;
     assert!(held.get(&there).is_none());
 }
@@ -96,10 +96,13 @@ fn what_is_no_token_is_none() {
 
 #[test]
 fn what_is_held_is_bounded() {
-    let held = Held::default();
+    let held = GrantedRights::default();
     let access = Access::lasting(Zeroizing::new("Basic x".to_owned()));
     for number in 0..10 * MOST {
-        held.put(&Place { repository: format!("r{number}"), ..place("r.example", "https://r.example/") }, &access);
+        held.put(
+            &RepositoryPath { repository: format!("r{number}"), ..place("r.example", "https://r.example/") },
+            &access,
+        );
     }
     assert!(held.lock().len() <= MOST);
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use pod_checkpointer::registry::{Credentials, Limits, Options, Reference, Registry};
+use pod_checkpointer::registry::{Credentials, Options, Reference, Registry, RegistryLimits};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -171,7 +171,7 @@ pub fn options(plain: &[&FakeRegistry], docker_config: Option<&serde_json::Value
         Credentials::from_docker_config(config.to_string().as_bytes()).expect("a docker configuration")
     });
     let millis = Duration::from_millis;
-    let limits = Limits {
+    let limits = RegistryLimits {
         connect: millis(2000),
         answer: millis(5000),
         silence: millis(5000),

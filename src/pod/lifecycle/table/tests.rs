@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 
-const HERE: View = Here { ready: true };
-const NOT_READY: View = Here { ready: false };
+const HERE: PodView = Here { ready: true };
+const NOT_READY: PodView = Here { ready: false };
 
 /// A saved parent that runs, API answering, kubelet aware: nothing to do.
 fn standby() -> Facts {
@@ -169,7 +169,7 @@ fn no_row_moves_a_pod_on_a_runtime_that_does_not_answer() {
         for view in [HERE, NOT_READY, Rejected, Gone, Refused, Unavailable] {
             for facts in [down(600), crashing(), Facts { grace_passed: true, displaced: true, ..active() }] {
                 let facts = Facts { phase, view, node: Unknown, ..facts };
-                assert_eq!(row(&facts, &Timings::default()).then, Verdict::Stay, "{facts:#?}");
+                assert_eq!(row(&facts, &Timings::default()).then, RowAction::Stay, "{facts:#?}");
             }
         }
     }
@@ -183,7 +183,7 @@ fn only_an_api_that_answers_retires_or_removes() {
                 let facts = Facts { phase, view, node, grace_passed: true, successor_unready: true, ..down(600) };
                 let then = row(&facts, &Timings::default()).then;
                 assert!(
-                    !matches!(then, Verdict::Retire | Verdict::Remove | Verdict::KeepAside),
+                    !matches!(then, RowAction::Retire | RowAction::Remove | RowAction::KeepAside),
                     "{then:?} for {facts:#?}"
                 );
             }

@@ -1,0 +1,150 @@
+//! The leader's HTTP server: `/metrics`, `/livez`, `/readyz`, `/status`. Reads what was published, decides nothing; it
+//! can neither fail the agent nor be used to fill its memory: 16 connections, one small request each, no bodies.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::View;
+use crate::agent::metrics::Metrics;
+use crate::clock;
+use crate::openmetrics;
+
+/// Connections served at a time; the next waits in the kernel's queue.
+const CONNECTIONS: usize = 16;
+/// A client that has not sent its request by then is dropped.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection is over by then, whatever the client does.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Where the answers come from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The last thing that the agent published.
+    pub view: watch::Receiver<Arc<View>>,
+    /// What it counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Serves until dropped. An address that cannot be bound is reported once and tried again with back-off: it costs
+/// the operator a view, never a pod.
+pub async fn serve(address: SocketAddr, sources: Sources) -> Infallible {
+    let mut wait = FIRST_RETRY;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                tracing::info!(%address, "serving /metrics, /livez, /readyz and /status");
+                serve_on(listener, sources.clone()).await;
+            }
+            Err(why) if wait == FIRST_RETRY => {
+                tracing::warn!(%address, error = %why, "cannot serve metrics there; trying again. Another --listen would do");
+            }
+            Err(why) => tracing::debug!(%address, error = %why, "still cannot serve metrics"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LAST_RETRY);
+    }
+}
+
+/// Serves on a bound socket until dropped.
+pub async fn serve_on(listener: TcpListener, sources: Sources) -> Infallible {
+    let router = router(sources);
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    // Dropping the set ends the connections with the server.
+    let mut open = tokio::task::JoinSet::new();
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { continue };
+        while open.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                open.spawn(async move {
+                    let _ = tokio::time::timeout(CONNECTION_LIMIT, connection(stream, router)).await;
+                    drop(permit);
+                });
+            }
+            Err(why) => pause_after(&why).await,
+        }
+    }
+}
+
+/// Out of file descriptors: accepting again at once would spin.
+async fn pause_after(why: &io::Error) {
+    tracing::debug!(error = %why, "cannot accept a connection");
+    tokio::time::sleep(FIRST_RETRY).await;
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .keep_alive(false)
+        .max_buf_size(16 * 1024);
+    // What goes wrong on a connection is its client's loss.
+    let _ = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+}
+
+fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/metrics", get(serve_metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "there are /metrics, /livez, /readyz and /status\n") })
+        .layer(from_fn(refuse_bodies))
+        .with_state(sources)
+}
+
+async fn refuse_bodies(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if length || headers.contains_key(header::TRANSFER_ENCODING) {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "nothing here takes a body\n").into_response();
+    }
+    next.run(request).await
+}
+
+async fn serve_metrics(State(sources): State<Sources>) -> Response {
+    ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], sources.metrics.encode()).into_response()
+}
+
+async fn status(State(sources): State<Sources>) -> Response {
+    let view = Arc::clone(&sources.view.borrow());
+    Json(&view.status).into_response()
+}
+
+async fn livez(State(sources): State<Sources>) -> Response {
+    let live = sources.view.borrow().health.live(clock::now());
+    answer(live)
+}
+
+async fn readyz(State(sources): State<Sources>) -> Response {
+    let ready = sources.view.borrow().health.ready();
+    answer(ready)
+}
+
+fn answer(outcome: Result<(), String>) -> Response {
+    match outcome {
+        Ok(()) => "ok\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}

@@ -1,0 +1,8 @@
+//! The agent's crank, turned by `reconciler`: `observe` fills one snapshot, `pod::lifecycle` decides, `apply` and `capture` carry
+//! it out, `volatile` remembers for the next turn.
+
+pub mod apply;
+pub mod capture;
+pub mod observe;
+pub mod reconciler;
+pub mod run_state;

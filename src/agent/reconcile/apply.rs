@@ -1,0 +1,169 @@
+//! Act: carries out complete steps and chooses nothing. A step that fails does not stop the others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::capture::{CaptureError, Capturer};
+use crate::agent::store::Store;
+use crate::clock;
+use crate::node::cri::Cri;
+use crate::pod::key::PodKey;
+use crate::pod::parent::Parent;
+use crate::pod::plan::Step;
+
+/// A step that failed: which, on what, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{step} {on}: {why}")]
+pub struct StepFailed {
+    /// Name of the step, for metrics.
+    pub step: &'static str,
+    /// The pod it was for.
+    pub on: String,
+    /// The whole chain.
+    pub why: String,
+}
+
+/// What became of a batch of steps.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Steps to try again.
+    pub failed: Vec<StepFailed>,
+    /// Captures and refreshes by parent: saved, or why not.
+    pub captures: BTreeMap<PodKey, Result<(), CaptureError>>,
+    /// The disk is not what it was.
+    pub disk_changed: bool,
+    /// [`Step::StepDown`] was there.
+    pub step_down: bool,
+    /// [`Step::RemoveOwn`] was carried out: nothing is left to do on this node.
+    pub left: bool,
+}
+
+/// Everything that steps act on.
+pub struct Executor {
+    /// Our directories.
+    pub store: Arc<Store>,
+    /// The runtime.
+    pub cri: Cri,
+    /// What saves parents.
+    pub capturer: Capturer,
+}
+
+impl Executor {
+    /// Carries out every step. `parents` are those of the snapshot that the steps were decided on.
+    pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.capturer.begin_round();
+        for step in steps {
+            self.one(step, parents, &mut outcome).await;
+        }
+        outcome
+    }
+
+    async fn one(&mut self, step: Step, parents: &BTreeMap<PodKey, Parent>, outcome: &mut Outcome) {
+        match step {
+            Step::Activate(keys) => outcome.each("activate", self.store.activate(&keys)),
+            Step::Deactivate(keys) => outcome.each("deactivate", self.store.deactivate(&keys)),
+            Step::Retire(key) => {
+                let done = self.store.retire(&key, clock::epoch_seconds());
+                outcome.disk("retire", &key, done);
+            }
+            Step::Reinstate(key) => outcome.disk("reinstate", &key, self.store.reinstate(&key)),
+            Step::NoteSuccessor(key) => outcome.disk("note-successor", &key, self.store.note_successor(&key)),
+            Step::RemoveManifests(key) => outcome.disk("remove", &key, self.store.remove_manifests(&key)),
+            Step::RemoveLegacy(key) => outcome.disk("remove-legacy", &key, self.store.remove_legacy(&key)),
+            Step::RemoveAssets(key) => outcome.disk("remove-assets", &key, self.store.remove_assets(&key)),
+            Step::RecordCluster(uid) => {
+                outcome.disk_of_node("record-cluster", self.store.record_cluster(&uid).map(drop));
+            }
+            Step::RecordApiRead => {
+                if let Err(why) = self.store.record_api_read(clock::epoch_seconds()) {
+                    outcome.fail("record-api-read", "this node", &why);
+                }
+            }
+            Step::RemoveSandboxes { pod, sandboxes } => {
+                for sandbox in sandboxes {
+                    if let Err(why) = self.cri.remove_sandbox(&sandbox).await {
+                        outcome.fail("remove-sandbox", &pod.to_string(), &why);
+                    }
+                }
+            }
+            Step::Capture(key) => {
+                if let Some(parent) = parents.get(&key) {
+                    let done = self.capturer.capture(parent).await;
+                    outcome.capture(key, done);
+                }
+            }
+            Step::Refresh(keys) => {
+                for key in keys {
+                    if let Some(parent) = parents.get(&key) {
+                        let done = self.capturer.capture(parent).await;
+                        outcome.capture(key, done);
+                    }
+                }
+            }
+            Step::RemoveOwn(keys) => {
+                // First, since the kubelet ends this process when its manifest is gone.
+                outcome.disk_of_node("remove-cluster", self.store.forget_cluster());
+                for key in &keys {
+                    outcome.disk("remove", key, self.store.remove_manifests(key));
+                }
+                for key in &keys {
+                    outcome.disk("remove-assets", key, self.store.remove_assets(key));
+                }
+                outcome.left = outcome.failed.is_empty();
+            }
+            Step::StepDown => outcome.step_down = true,
+        }
+    }
+}
+
+impl Outcome {
+    fn fail(&mut self, step: &'static str, on: &str, why: &dyn std::error::Error) {
+        self.failed.push(StepFailed { step, on: on.to_owned(), why: chain(why) });
+    }
+
+    fn disk<E: std::error::Error>(&mut self, step: &'static str, key: &PodKey, done: Result<(), E>) {
+        self.disk_changed = true;
+        if let Err(why) = done {
+            self.fail(step, &key.to_string(), &why);
+        }
+    }
+
+    fn disk_of_node<E: std::error::Error>(&mut self, step: &'static str, done: Result<(), E>) {
+        self.disk_changed = true;
+        if let Err(why) = done {
+            self.fail(step, "this node", &why);
+        }
+    }
+
+    fn each<E: std::error::Error>(&mut self, step: &'static str, done: Vec<(PodKey, Result<(), E>)>) {
+        for (key, done) in done {
+            self.disk(step, &key, done);
+        }
+    }
+
+    fn capture(&mut self, key: PodKey, done: Result<(), CaptureError>) {
+        self.disk_changed = true;
+        self.captures.insert(key, done);
+    }
+}
+
+/// The error and what caused it, on one line.
+pub fn chain(why: &dyn std::error::Error) -> String {
+    let mut text = why.to_string();
+    let mut cause = why.source();
+    while let Some(why) = cause {
+        let inner = why.to_string();
+        if !text.contains(&inner) {
+            text = format!("{text}: {inner}");
+        }
+        cause = why.source();
+    }
+    text
+}
+
+/// How long to wait before failed steps are decided on again: 1 s, doubling to 30 s.
+pub fn back_off(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(Duration::from_secs(30))
+}

@@ -1,0 +1,94 @@
+//! Observe: fills one [`Snapshot`] from the sources as they stand. Judges nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::agent::store::Store;
+use crate::clock;
+use crate::cluster::client::{ApiClient, LIMIT};
+use crate::cluster::pods::PodReader;
+use crate::cluster::scheduling::daemonset_state;
+use crate::moment::Observation;
+use crate::node::kubelet::KubeletDir;
+use crate::node::runtime_watch::RuntimeWatch;
+use crate::pod::key::{Lineage, PodKey};
+use crate::pod::memory::Memory;
+use crate::pod::runtime::NodePods;
+use crate::pod::snapshot::{Answer, Api, CaptureFailure, Inventory, Own, Scheduling, Scope, Snapshot};
+
+/// The sources of a leading agent.
+pub struct Observer {
+    /// Name of this node.
+    pub node_name: String,
+    /// The agent itself.
+    pub own: Option<Own>,
+    /// Whose parents are kept.
+    pub scope: Scope,
+    /// Parents in the API.
+    pub reader: PodReader,
+    /// The API, for questions that the reader does not follow.
+    pub client: ApiClient,
+    /// The runtime's pods.
+    pub runtime: RuntimeWatch,
+    /// The kubelet.
+    pub kubelet: KubeletDir,
+    /// Our directories.
+    pub store: Arc<Store>,
+    /// The latest of [`Self::runtime`].
+    pub pods: watch::Receiver<Observation<NodePods>>,
+    /// The directories as loaded last; `None`: load them again.
+    pub inventory: Option<Observation<Inventory>>,
+    /// Captures that failed, by parent.
+    pub captures: BTreeMap<PodKey, CaptureFailure>,
+    /// The DaemonSet's answer, where it was asked for.
+    pub scheduling: Option<Observation<Scheduling>>,
+}
+
+impl Observer {
+    /// Asks whether the agent's own DaemonSet still wants it here.
+    pub async fn ask_scheduling(&mut self, own: &Lineage) {
+        let asked = daemonset_state(&self.client, &own.namespace, &own.name, &self.node_name, LIMIT).await;
+        self.scheduling = Some(match asked {
+            Ok(answer) => Observation::Seen(answer, clock::now()),
+            Err(why) => Observation::Unavailable(why.to_string()),
+        });
+    }
+
+    /// One look at everything. Reads memory and, after a change, the disk; waits for nobody.
+    pub fn observe(&mut self, memory: &Memory) -> Snapshot {
+        let inventory = self.inventory.get_or_insert_with(|| match self.store.load() {
+            Ok(inventory) => Observation::Seen(inventory, clock::now()),
+            Err(why) => Observation::Unavailable(why.to_string()),
+        });
+        let mut api = self.reader.latest();
+        api.silent_for = silent_for(&api, memory, &self.store);
+        Snapshot {
+            node_name: self.node_name.clone(),
+            own: self.own.clone(),
+            scope: self.scope.clone(),
+            api,
+            cluster: self.reader.cluster_uid(),
+            scheduling: self.scheduling.clone(),
+            runtime: self.pods.borrow_and_update().clone(),
+            kubelet: self.kubelet.identity(),
+            disk: inventory.clone(),
+            captures: self.captures.clone(),
+        }
+    }
+}
+
+/// How long the API has not answered: by this boot's clock where it answered in this boot, else by the wall clock and
+/// the mark that a checkpoint with a `max-offline` has the agent leave on disk.
+fn silent_for(api: &Api, memory: &Memory, store: &Store) -> Option<Duration> {
+    if matches!(api.answer, Answer::Listed(_)) {
+        return Some(Duration::ZERO);
+    }
+    if let Some(last) = memory.last_api_read {
+        return Some(clock::now().since(last));
+    }
+    let marked = store.last_api_read().ok().flatten()?;
+    u64::try_from(clock::epoch_seconds() - marked).ok().map(Duration::from_secs)
+}

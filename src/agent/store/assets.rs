@@ -1,0 +1,163 @@
+//! Asset directories: writing, reading, and those that no manifest names any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+
+use super::copies::{Copies, Copy};
+use super::names;
+use super::{Store, StoreError};
+use crate::disk::atomic::Written;
+use crate::disk::files::{FileError, FileKind, list_or_none};
+use crate::disk::volume_dir::{self, Volume, VolumeFile};
+use crate::dns_name::check_name;
+use crate::pod::checkpoint::{AssetVolume, Tree};
+use crate::pod::key::PodKey;
+use crate::pod::snapshot::LegacyFiles;
+
+impl Store {
+    /// Writes what changed of these volumes of a pod; true if anything had. Each changes at one instant for those who
+    /// read it.
+    pub fn write_assets(&self, key: &PodKey, volumes: &[AssetVolume]) -> Result<bool, StoreError> {
+        let _writing = self.writing();
+        Ok(self.write_volumes(key, volumes)? == Written::Changed)
+    }
+
+    pub(super) fn write_volumes(&self, key: &PodKey, volumes: &[AssetVolume]) -> Result<Written, StoreError> {
+        let mut written = Written::Unchanged;
+        for volume in volumes {
+            check_name("asset", &volume.name)?;
+            let dir = format!("{}/{}", names::pod_dir(volume.tree, key), volume.name);
+            let files = volume.content.files.iter().map(|(path, file)| {
+                (path.as_str(), VolumeFile { bytes: &file.bytes, mode: file.mode, owner: file.owner })
+            });
+            let content = Volume { files: files.collect(), group: volume.content.fs_group };
+            if volume_dir::write(&*self.files, &dir, &content)? == Written::Changed {
+                written = Written::Changed;
+            }
+        }
+        Ok(written)
+    }
+
+    /// One file of an asset, at most `limit` bytes; `None`: it is not there. For who must know whether a token is due.
+    pub fn read_asset(
+        &self,
+        key: &PodKey,
+        tree: Tree,
+        name: &str,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        check_name("asset", name)?;
+        Ok(volume_dir::read(&*self.files, &format!("{}/{name}", names::pod_dir(tree, key)), path, limit)?)
+    }
+
+    /// Removes the assets of a pod that none of its manifests names. While one of them cannot be read, or is the
+    /// original program's, everything stays: nobody knows what it names.
+    pub fn remove_assets(&self, key: &PodKey) -> Result<(), StoreError> {
+        let _writing = self.writing();
+        if self.legacy()?.contains_key(key) {
+            return Ok(());
+        }
+        let Some(named) = named(&self.copies(key)?) else { return Ok(()) };
+        for tree in Tree::ALL {
+            let pod = names::pod_dir(tree, key);
+            for volume in list_or_none(&*self.files, &pod)? {
+                let dir = format!("{pod}/{volume}");
+                if !named.contains(&dir) {
+                    volume_dir::remove(&*self.files, &dir)?;
+                }
+            }
+            self.prune(tree, key)?;
+        }
+        Ok(())
+    }
+
+    /// Pods with asset directories that no manifest names.
+    pub fn orphaned_assets(&self) -> Result<Vec<PodKey>, StoreError> {
+        self.orphans(&self.legacy()?, &BTreeMap::new())
+    }
+
+    /// The same where copies have been read already.
+    pub(super) fn orphans(
+        &self,
+        legacy: &BTreeMap<PodKey, LegacyFiles>,
+        read: &BTreeMap<PodKey, Copies>,
+    ) -> Result<Vec<PodKey>, StoreError> {
+        let mut orphans = Vec::new();
+        for (key, dirs) in self.asset_dirs()? {
+            let named = match read.get(&key) {
+                Some(copies) => named(copies),
+                None => named(&self.copies(&key)?),
+            };
+            if !legacy.contains_key(&key) && named.is_some_and(|named| !dirs.is_subset(&named)) {
+                orphans.push(key);
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Every asset directory of every pod, also a pod's own directory where it is empty.
+    pub(super) fn asset_dirs(&self) -> Result<BTreeMap<PodKey, BTreeSet<String>>, StoreError> {
+        let mut found = BTreeMap::<PodKey, BTreeSet<String>>::new();
+        for tree in Tree::ALL {
+            for namespace in self.subdirs(tree.dir())? {
+                for pod in self.subdirs(&format!("{}/{namespace}", tree.dir()))? {
+                    // A name that no pod can have is not ours.
+                    let Ok(key) = PodKey::new(&namespace, &pod) else { continue };
+                    let dir = names::pod_dir(tree, &key);
+                    let volumes = list_or_none(&*self.files, &dir)?;
+                    let dirs = found.entry(key).or_default();
+                    if volumes.is_empty() {
+                        dirs.insert(dir);
+                    } else {
+                        dirs.extend(volumes.iter().map(|volume| format!("{dir}/{volume}")));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names of the directories in one, but not of links to some elsewhere.
+    pub(super) fn subdirs(&self, dir: &str) -> Result<Vec<String>, FileError> {
+        let mut names = list_or_none(&*self.files, dir)?;
+        let mut failed = None;
+        names.retain(|name| match self.files.stat(&format!("{dir}/{name}")) {
+            Ok(stat) => stat.is_some_and(|stat| stat.kind == FileKind::Dir),
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        failed.map_or(Ok(names), Err)
+    }
+
+    /// Removes the pod's and the namespace's directories where they are empty.
+    fn prune(&self, tree: Tree, key: &PodKey) -> Result<(), FileError> {
+        let namespace = format!("{}/{}", tree.dir(), key.namespace());
+        for dir in [names::pod_dir(tree, key), namespace] {
+            match self.files.remove_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
+                    return self.files.sync_dir(&dir);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.files.sync_dir(tree.dir())
+    }
+}
+
+/// What the pod's manifests name; `None`: one cannot be read, so nobody knows.
+fn named(copies: &Copies) -> Option<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    for (_, copy) in copies.each() {
+        match copy {
+            Copy::Ours(manifest, _) => named.extend(manifest.assets.iter().cloned()),
+            Copy::Absent | Copy::Foreign => {}
+            Copy::OtherFormat(_) | Copy::Damaged(_) => return None,
+        }
+    }
+    Some(named)
+}

@@ -1,0 +1,11 @@
+//! Durable files: what a name may reach, what a power cut may take. Knows nothing of pods.
+
+pub mod atomic;
+pub mod changes;
+pub mod dir_watch;
+pub mod directory;
+pub mod durability_tracker;
+pub mod files;
+pub mod lock;
+pub mod rooted_dir;
+pub mod volume_dir;

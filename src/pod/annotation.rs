@@ -1,0 +1,70 @@
+//! Every annotation that this program reads or writes, and the kubelet's own that it looks at. Pure: raw pods in, answers out.
+
+use serde_json::Value;
+
+/// Version of the manifests that are written, the value of [`FORMAT`].
+pub const FORMAT_VERSION: &str = "1";
+
+/// On a parent: `"true"` asks for this pod to be kept recoverable.
+pub const CHECKPOINT: &str = "checkpointer.alpha.coreos.com/checkpoint";
+/// On a parent, and kept in its checkpoint: never activate later than this after the last good read of the API.
+pub const MAX_OFFLINE: &str = "checkpointer.alpha.coreos.com/max-offline";
+/// On a parent: `"true"` lets Secrets that its environment reads stand in the checkpoint's manifest, and so in the mirror
+/// pod, for anyone to see who may read pods.
+pub const INLINE_SECRET_ENV: &str = "checkpointer.alpha.coreos.com/inline-secret-env";
+
+// What a manifest of ours carries. None changes while the parent does not: any byte changed in an active manifest makes
+// the kubelet restart the pod.
+
+/// On a checkpoint: names its parent. Its presence, whatever the value, makes a pod a checkpoint.
+pub const CHECKPOINT_OF: &str = "checkpointer.alpha.coreos.com/checkpoint-of";
+/// On a checkpoint: [`FORMAT_VERSION`].
+pub const FORMAT: &str = "checkpointer.alpha.coreos.com/format";
+/// UID of the parent.
+pub const PARENT_UID: &str = "checkpointer.alpha.coreos.com/parent-uid";
+/// `<namespace>/<kind>/<name>`, see [`crate::pod::key::Lineage`].
+pub const LINEAGE: &str = "checkpointer.alpha.coreos.com/lineage";
+/// [`crate::pod::parent::Parent::digest`].
+pub const DIGEST: &str = "checkpointer.alpha.coreos.com/digest";
+/// RFC 3339 UTC time, seconds, at which the parent was Ready and captured. Added by the store when it saves.
+pub const CAPTURED_AT: &str = "checkpointer.alpha.coreos.com/captured-at";
+/// JSON list of asset directories, relative to `/etc/kubernetes`, e.g. `["checkpoint-secrets/ns/pod/secret"]`.
+pub const ASSETS: &str = "checkpointer.alpha.coreos.com/assets";
+/// JSON list of sentences: what the twin will lack. Absent when empty.
+pub const DEGRADED: &str = "checkpointer.alpha.coreos.com/degraded";
+/// Only in inactive manifests: RFC 3339 UTC time of retirement.
+pub const RETIRED: &str = "checkpointer.alpha.coreos.com/retired";
+/// Only in retired inactive manifests, `"true"`: the lineage had a successor on this node.
+pub const SUCCESSOR_SEEN: &str = "checkpointer.alpha.coreos.com/successor-seen";
+
+/// Set by the kubelet on every pod it runs: `api`, `file` or `http`.
+pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
+/// Set by the kubelet on the mirror of a static pod.
+const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
+/// Prefix of the annotations that the kubelet itself puts on every pod it runs.
+pub(crate) const KUBELET_PREFIX: &str = "kubernetes.io/config.";
+/// Prefix of our own.
+const OWN_PREFIX: &str = "checkpointer.alpha.coreos.com/";
+
+/// The value of an annotation of a raw pod, where it is text.
+pub(crate) fn of<'a>(pod: &'a Value, key: &str) -> Option<&'a str> {
+    pod["metadata"]["annotations"][key].as_str()
+}
+
+/// The pod asks to be kept, and is neither static nor a checkpoint itself.
+pub(crate) fn is_parent(pod: &Value) -> bool {
+    let is_static = matches!(of(pod, CONFIG_SOURCE), Some("file" | "http")) || of(pod, CONFIG_MIRROR).is_some();
+    of(pod, CHECKPOINT) == Some("true") && !is_static && pod["metadata"]["annotations"].get(CHECKPOINT_OF).is_none()
+}
+
+/// The pod allows Secrets to be inlined into the environment.
+pub(crate) fn inlines_secret_env(pod: &Value) -> bool {
+    of(pod, INLINE_SECRET_ENV) == Some("true")
+}
+
+/// An annotation of the parent that its checkpoint keeps because an operator named its prefix (`--keep-annotation`).
+pub(crate) fn kept_annotation(key: &str, prefixes: &[String]) -> bool {
+    prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()))
+        && !key.starts_with(OWN_PREFIX)
+        && !key.starts_with(KUBELET_PREFIX)
+}

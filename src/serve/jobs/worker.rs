@@ -1,0 +1,217 @@
+//! Carries jobs out from the desk to their end, those that an earlier process left too, and logs each twice: when it is
+//! taken, and what became of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::checkpoint::{Checkpointer, owner_of};
+use super::counts::Counts;
+use super::job::{Event, Job, State};
+use super::late_archives::LateArchives;
+use super::limits;
+use super::queue::{Follower, Queue, QueueSlot, RequestDenied};
+use crate::clock;
+
+/// Desk and hands.
+pub struct Worker {
+    queue: Queue,
+    hands: Arc<Checkpointer>,
+    counts: Arc<Counts>,
+    late_archives: LateArchives,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Worker {
+    /// Nothing is carried out yet.
+    pub fn new(queue: Queue, hands: Checkpointer, counts: Arc<Counts>) -> Arc<Self> {
+        let late_archives = LateArchives::new(hands.archives.clone());
+        Arc::new(Self { queue, hands: Arc::new(hands), counts, late_archives, tasks: Mutex::default() })
+    }
+
+    /// Where jobs are looked up.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Takes a job and begins with it; its record is durable when this returns. A caller who hangs up meanwhile leaves no
+    /// record that nobody works on.
+    pub async fn take(self: &Arc<Self>, job: Job) -> Result<Follower, RequestDenied> {
+        let own = Arc::clone(self);
+        let taking = tokio::spawn(async move { own.admit(job).await });
+        taking.await.unwrap_or_else(|why| Err(RequestDenied::Broken(why.to_string())))
+    }
+
+    async fn admit(self: &Arc<Self>, job: Job) -> Result<Follower, RequestDenied> {
+        let (place, follower) = self.queue.take(job.clone()).await.inspect_err(|_| self.counts.declined())?;
+        let order = &job.order;
+        tracing::info!(
+            job = %job.id, caller = %job.caller, pod = %format!("{}/{}", order.namespace, order.pod), uid = %job.pod_uid,
+            containers = %names(&job), delete = order.delete_pod, seal = order.seal_to.as_deref().unwrap_or(""),
+            asynchronous = order.asynchronous, "a checkpoint was accepted"
+        );
+        self.counts.accepted();
+        self.spawn(job, Some(place));
+        Ok(follower)
+    }
+
+    /// Goes on with what an earlier process left, and goes on looking for archives that nobody wants.
+    pub fn resume(self: &Arc<Self>, unended: Vec<Job>) {
+        for job in self.queue.all() {
+            self.look_for_late(&job);
+        }
+        for job in unended {
+            tracing::info!(job = %job.id, state = ?job.state, "going on with what an earlier process left");
+            self.spawn(job, None);
+        }
+    }
+
+    fn spawn(self: &Arc<Self>, job: Job, place: Option<QueueSlot>) {
+        let own = Arc::clone(self);
+        self.run(async move {
+            let resumed = place.is_none();
+            let (worker, known) = (Arc::clone(&own), job.clone());
+            let work = tokio::spawn(async move { worker.carry_out(job, resumed).await });
+            if let Err(why) = work.await
+                && why.is_panic()
+            {
+                own.broke(&known).await;
+            }
+            drop(place);
+        });
+    }
+
+    fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(work);
+    }
+
+    async fn carry_out(self: &Arc<Self>, mut job: Job, mut resumed: bool) {
+        let pod = format!("{}/{}", job.order.namespace, job.order.pod);
+        let (mut turn, _hand) = self.queue.turn(&pod).await;
+        while !job.ended() {
+            let event = match &job.state {
+                State::Accepted => match self.unwanted(&job, resumed) {
+                    Some(Unwanted::Leave) => return,
+                    Some(Unwanted::Fail(reason)) => Event::Failed { reason: reason.to_owned(), late: None },
+                    None => self.hands.step(&job, resumed).await,
+                },
+                _ => self.hands.step(&job, resumed).await,
+            };
+            let now = if event == Event::Begun { turn.next_second().await } else { clock::epoch_seconds() };
+            if matches!(job.state, State::Checkpointing { .. }) {
+                turn.ended();
+            }
+            job = self.move_on(job, event, now).await;
+            resumed = false;
+        }
+        self.tell_end(&job);
+        self.look_for_late(&job);
+    }
+
+    /// Records what happened before anything else is done. What cannot be recorded is not built upon.
+    async fn move_on(&self, job: Job, event: Event, now: i64) -> Job {
+        let before = in_clear(&job);
+        let mut next = job.after(event, now);
+        let clear = in_clear(&next).or(before);
+        if let Err(why) = self.queue.record(&next).await {
+            if !matches!(next.state, State::Done) {
+                let reason = format!("its record cannot be kept: {why}");
+                next.state = State::Failed { reason, late: None };
+            }
+            tracing::error!(job = %next.id, "{why}");
+            self.queue.tell(&next);
+        }
+        if let (State::Failed { .. }, Some(plain)) = (&next.state, clear) {
+            self.hands.discard(&plain).await;
+        }
+        next
+    }
+
+    /// A fault of this program must not leave anybody waiting for ever.
+    async fn broke(&self, job: &Job) {
+        let now = self.queue.find(&job.id).map_or_else(|| job.clone(), |follower| (**follower.borrow()).clone());
+        let event = Event::Failed { reason: "serve broke off; see its log".to_owned(), late: None };
+        let next = self.move_on(now, event, clock::epoch_seconds()).await;
+        self.tell_end(&next);
+    }
+
+    /// Why a job that has not begun is not begun now.
+    fn unwanted(&self, job: &Job, resumed: bool) -> Option<Unwanted> {
+        let waits = !job.order.asynchronous;
+        if resumed && waits {
+            return Some(Unwanted::Fail("serve was restarted before this checkpoint began, and its caller is gone"));
+        }
+        if self.queue.is_closed() {
+            let reason = "serve is being stopped, and the checkpoint had not begun; ask again";
+            return Some(if waits { Unwanted::Fail(reason) } else { Unwanted::Leave });
+        }
+        None
+    }
+
+    fn tell_end(&self, job: &Job) {
+        let seconds = job.changed - job.accepted;
+        let files = job.taken.iter().map(|taken| taken.file.as_str()).collect::<Vec<_>>().join(", ");
+        if let State::Failed { reason, .. } = &job.state {
+            self.counts.failed();
+            tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
+            return;
+        }
+        self.counts.done();
+        let image = job.image.as_deref().unwrap_or("");
+        tracing::info!(job = %job.id, seconds, %files, image, deleted = job.order.delete_pod, "a checkpoint is done");
+    }
+
+    fn look_for_late(&self, job: &Job) {
+        if let State::Failed { late: Some(late), .. } = &job.state
+            && let Some(owner) = owner_of(job, &late.container)
+        {
+            self.late_archives.add(owner, late.clone());
+        }
+    }
+
+    /// Takes nothing more, and waits for what runs; jobs that have not begun are left on disk, or failed where somebody
+    /// waits for the answer. What has not ended after `grace` is on disk, and the next process goes on with it.
+    pub async fn close(&self, grace: Duration) {
+        self.queue.close();
+        let end = tokio::time::Instant::now() + grace;
+        while self.queue.busy() + self.queue.running() > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        if self.queue.running() > 0 {
+            tracing::warn!(
+                "told to stop, and a checkpoint has not ended in {grace:?}: the next instance goes on with it"
+            );
+        }
+    }
+
+    /// Looks for archives that nobody wants any more, until dropped.
+    pub async fn look_out(&self) -> std::convert::Infallible {
+        self.late_archives.run().await
+    }
+
+    /// Looks for records whose time is over, until dropped.
+    pub async fn forget(&self) -> std::convert::Infallible {
+        loop {
+            self.queue.forget_the_oldest().await;
+            tokio::time::sleep(limits::FORGET).await;
+        }
+    }
+}
+
+enum Unwanted {
+    Fail(&'static str),
+    Leave,
+}
+
+/// What is there in clear and was to be sealed.
+fn in_clear(job: &Job) -> Option<String> {
+    job.order.seal_to.as_ref()?;
+    job.archive().map(str::to_owned)
+}
+
+fn names(job: &Job) -> String {
+    job.containers.iter().map(|running| running.name.as_str()).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,87 @@
+//! The parts of `serve` that stand alone, made from its configuration: also for `doctor`, which asks as `serve` would.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::cluster::client::ApiClient;
+use crate::cluster::config::ClientConfig;
+use crate::config::ServiceEndpoint;
+use crate::disk::rooted_dir::RootedDir;
+use crate::node::kubelet_api::{KubeletApi, KubeletSettings, KubeletTrust};
+use crate::serve::config::ServeConfig;
+use crate::serve::jobs::archives::Archives;
+use crate::serve::jobs::checkpoint::Checkpointer;
+use crate::serve::jobs::counts::Counts;
+use crate::serve::jobs::publish::Publisher;
+use crate::serve::jobs::queue::Queue;
+use crate::serve::jobs::records::Records;
+use crate::serve::jobs::worker::Worker;
+
+/// Who carries jobs out, with those that are on disk already.
+pub(super) fn worker(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) -> anyhow::Result<Arc<Worker>> {
+    let storage = &config.storage;
+    std::fs::create_dir_all(storage).with_context(|| {
+        format!("cannot use {} (STORAGE_BASE_PATH); mount a directory of the node there", storage.display())
+    })?;
+    let records = Records::open(Box::new(RootedDir::new(storage)))?;
+    let (queue, unended) = Queue::open(records, config.max_queue)?;
+    let hands = Checkpointer {
+        kubelet: kubelet(config),
+        archives: Archives::new(&config.checkpoints),
+        runtime_state: config.runtime_state.clone(),
+        api: api.clone(),
+        publisher: publisher(config, api, counts),
+    };
+    let worker = Worker::new(queue, hands, Arc::clone(counts));
+    worker.resume(unended);
+    Ok(worker)
+}
+
+/// Who pushes images.
+pub fn publisher(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) -> Publisher {
+    Publisher {
+        prefix: config.image_prefix.clone(),
+        plain_http: config.registry.plain_http.clone(),
+        ca: config.registry.ca.clone(),
+        limit: config.registry.limit,
+        namespace: config.namespace.clone(),
+        secret: config.registry.pull_secret.clone(),
+        api: api.clone(),
+        counts: Arc::clone(counts),
+    }
+}
+
+/// This node's kubelet.
+pub fn kubelet(config: &ServeConfig) -> KubeletApi {
+    let kubelet = &config.kubelet;
+    let trust = match &kubelet.ca {
+        _ if kubelet.insecure => KubeletTrust::Anyone,
+        Some(file) => KubeletTrust::Authority(file.clone()),
+        None => KubeletTrust::Node {
+            cluster: config.service_account.join("ca.crt"),
+            own: kubelet.dir.join("pki/kubelet.crt"),
+        },
+    };
+    KubeletApi::new(KubeletSettings {
+        address: config.node_ip,
+        port: kubelet.port,
+        trust,
+        token: config.service_account.join("token"),
+        certificate: (kubelet.certificate.clone(), kubelet.key.clone()),
+    })
+}
+
+/// How the API server is asked.
+pub fn client_config(config: &ServeConfig) -> ClientConfig {
+    let mut servers = config.api.servers.clone();
+    servers.extend(config.api.service.as_ref().map(ServiceEndpoint::url));
+    let credential = |name: &str| Some(config.service_account.join(name)).filter(|path: &PathBuf| path.exists());
+    ClientConfig {
+        servers,
+        ca_file: credential("ca.crt"),
+        token_file: credential("token"),
+        kubeconfig: config.api.kubeconfig.clone(),
+    }
+}

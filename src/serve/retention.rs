@@ -1,0 +1,122 @@
+//! Retention: the kubelet's directory of archives within a policy, on every node. What is wanted (`resource`, `spec`,
+//! `policy`, `orders`, `follow`), what is there (`inspect`, `index`, `persisted`, `orphans`), what goes and why (`select`),
+//! and the hands (`keeper`, `sweeper`). Archives are not taken here, nor read beyond their headers.
+
+pub mod archive_dir;
+pub mod counts;
+pub mod effective_policy;
+pub mod index;
+pub mod index_file;
+mod inspect;
+pub mod metrics;
+pub mod orphans;
+mod owner_watch;
+pub mod policy;
+pub mod policy_watch;
+pub mod resource;
+pub mod select;
+pub mod spec;
+pub mod status;
+pub mod status_writer;
+pub mod sweeper;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::cluster::client::ApiClient;
+
+/// Rounds of deletions that may wait to be told; what finds no place is in the log alone.
+const UNTOLD: usize = 16;
+
+/// Where the policy is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The resources of the cluster.
+    Resources,
+    /// A file.
+    File(PathBuf),
+}
+
+/// What retention has to know of its node.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The kubelet's directory of archives, as it is mounted here.
+    pub directory: PathBuf,
+    /// A directory of its own, on a disk: the index and the last good policy. It is made if it is not there.
+    pub state: PathBuf,
+    /// The node's name.
+    pub node: String,
+    /// Where the policy is from.
+    pub source: Source,
+    /// When what is done.
+    pub pace: sweeper::SweepTimings,
+}
+
+/// All of retention, until `stop` is over; then what is under way is brought to its end and the index written down. Without
+/// `api` there are no resources, no orphans, and nobody is told but the log.
+pub async fn start(
+    options: Options,
+    api: Option<ApiClient>,
+    in_use: Arc<dyn sweeper::InUse>,
+    counts: Arc<counts::Counts>,
+    stop: impl Future<Output = ()>,
+) {
+    let Options { directory, state, node, source, pace } = options;
+    let own = state.clone();
+    if let Ok(Err(why)) = tokio::task::spawn_blocking(move || archive_dir::prepare(&own)).await {
+        tracing::warn!(%why, "retention remembers nothing between runs");
+    }
+    let first = if source == Source::Resources {
+        policy_watch::at_first(&state)
+    } else {
+        effective_policy::EffectivePolicy::default()
+    };
+    let (orders, ordered) = watch::channel(Arc::new(first));
+    let (reporting, reports) = watch::channel((source != Source::Resources).then(BTreeSet::new));
+    let (told, hears) = watch::channel(Arc::default());
+    let (done, dones) = mpsc::channel(UNTOLD);
+    let follows = async {
+        match (source, api.clone()) {
+            (Source::File(path), _) => policy_watch::file(path, orders).await,
+            (Source::Resources, Some(api)) => {
+                let findings = policy_watch::Findings { orders, reporting };
+                policy_watch::resources(api, state.clone(), findings).await;
+            }
+            (Source::Resources, None) => {}
+        }
+        // Whatever happens to the policy's source, the sweeper decides when it is over.
+        std::future::pending::<()>().await;
+    };
+    let tells = async {
+        if let Some(api) = api.clone() {
+            let news = status_writer::StatusInputs {
+                orders: ordered.clone(),
+                reporting: reports,
+                told: hears,
+                pause: pace.status,
+                done: dones,
+            };
+            status_writer::run(api, node, news).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let sweeper = sweeper::Sweeper {
+        directory,
+        state: state.clone(),
+        pace,
+        orders: ordered.clone(),
+        in_use,
+        api: api.clone(),
+        told,
+        done,
+        counts,
+    };
+    tokio::select! {
+        () = sweeper.run(stop) => {}
+        () = follows => {}
+        () = tells => {}
+    }
+}

@@ -1,0 +1,153 @@
+//! Sends to the API what retention did on this node: its part of the resources' status, and Events. Nothing waits for it,
+//! and what cannot be sent is not kept: the log has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::effective_policy::{EffectivePolicy, Origin};
+use super::resource::{GROUP, PLURAL, VERSION};
+use super::status::{self, DeletedArchive, Since, SweepStatus};
+use crate::cluster::client::{ApiClient, Call};
+use crate::cluster::error::ApiError;
+
+/// One request.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Events for one round of deletions; the log has all of them.
+const EVENTS: usize = 5;
+const COMPONENT: &str = "pod-checkpointer";
+
+/// What there is to tell.
+pub struct StatusInputs {
+    /// Which resources there are.
+    pub orders: watch::Receiver<Arc<EffectivePolicy>>,
+    /// The nodes that say something of themselves on the one that counts; `None`: the API has not said yet.
+    pub reporting: watch::Receiver<Option<BTreeSet<String>>>,
+    /// How the sweeper stands.
+    pub told: watch::Receiver<Arc<SweepStatus>>,
+    /// Between two changes of the status, where few nodes have a part in it; see [`status::pause`].
+    pub pause: Duration,
+    /// Deletions, a round at a time; what finds no place is in the log alone.
+    pub done: mpsc::Receiver<Vec<DeletedArchive>>,
+}
+
+impl StatusInputs {
+    fn pause(&self) -> Duration {
+        status::pause(self.pause, self.reporting.borrow().as_ref().map_or(0, BTreeSet::len))
+    }
+
+    /// A change of policy reaches all nodes at once, and so does power: where they are many, they do not answer it at once.
+    fn spread(&self) -> Duration {
+        let pause = self.pause();
+        if pause == self.pause { Duration::ZERO } else { pause.mul_f64(fastrand::f64()) }
+    }
+
+    fn has_place(&self, node: &str) -> bool {
+        let reporting = self.reporting.borrow();
+        reporting.as_ref().is_none_or(|reporting| status::has_place(reporting, node, &self.told.borrow()))
+    }
+}
+
+/// Until nothing can come any more.
+pub async fn run(client: ApiClient, node: String, mut news: StatusInputs) {
+    let mut teller = Teller { client, node, since: Since::default(), sent: BTreeMap::new() };
+    let mut listed = news.reporting.borrow().is_some();
+    let mut due = listed.then(Instant::now);
+    let mut next = Instant::now();
+    loop {
+        tokio::select! {
+            changed = news.told.changed() => match changed {
+                Ok(()) => due = due.or(listed.then_some(next)),
+                Err(_) => return,
+            },
+            true = async { news.reporting.wait_for(Option::is_some).await.is_ok() }, if !listed => {
+                listed = true;
+                due = Some(Instant::now() + news.spread());
+            }
+            changed = news.orders.changed() => match changed {
+                Ok(()) => due = listed.then(|| Instant::now() + news.spread()),
+                Err(_) => return,
+            },
+            Some(done) = news.done.recv() => teller.events(&news, &done).await,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                let sent = teller.status(&news).await;
+                next = Instant::now() + news.pause();
+                due = if sent { None } else { Some(next) };
+            }
+        }
+    }
+}
+
+struct Teller {
+    client: ApiClient,
+    node: String,
+    since: Since,
+    /// By UID, what was last sent.
+    sent: BTreeMap<String, Value>,
+}
+
+impl Teller {
+    /// True if everything is as it should be there now.
+    async fn status(&mut self, news: &StatusInputs) -> bool {
+        let (orders, told) = (Arc::clone(&news.orders.borrow()), Arc::clone(&news.told.borrow()));
+        let Some(origin) = orders.origin.as_ref().filter(|_| news.has_place(&self.node)) else { return true };
+        self.since.at(Timestamp::now());
+        let object = status::of_origin(origin, &orders, &told, &self.node, &mut self.since);
+        let mut sent = self.apply(origin, object).await;
+        for other in &orders.others {
+            let object = status::of_other(other, origin, &self.node, &mut self.since);
+            sent &= self.apply(other, object).await;
+        }
+        self.sent.retain(|uid, _| *uid == origin.uid || orders.others.iter().any(|other| other.uid == *uid));
+        sent
+    }
+
+    /// By server-side apply: each node owns its part, and no node overwrites another's.
+    async fn apply(&mut self, origin: &Origin, object: Value) -> bool {
+        if self.sent.get(&origin.uid) == Some(&object) {
+            return true;
+        }
+        let path = format!(
+            "/apis/{GROUP}/{VERSION}/namespaces/{}/{PLURAL}/{}/status?fieldManager={COMPONENT}-{}&force=true",
+            origin.namespace, origin.name, self.node
+        );
+        match self.send(Method::PATCH, path, &object, "application/apply-patch+yaml").await {
+            Ok(()) => {
+                self.sent.insert(origin.uid.clone(), object);
+                true
+            }
+            Err(ApiError::NotFound(_)) => true,
+            Err(why) => {
+                tracing::debug!(%why, "cannot say in the resource's status how retention stands");
+                false
+            }
+        }
+    }
+
+    async fn events(&self, news: &StatusInputs, done: &[DeletedArchive]) {
+        let origin = news.orders.borrow().origin.clone();
+        let mut groups: BTreeMap<(&str, &str), Vec<&DeletedArchive>> = BTreeMap::new();
+        for done in done {
+            groups.entry((&done.of, &done.why)).or_default().push(done);
+        }
+        for done in groups.into_values().take(EVENTS) {
+            let Some(event) = status::event(origin.as_ref(), &self.node, &done, COMPONENT) else { continue };
+            let namespace = event["metadata"]["namespace"].as_str().unwrap_or("default");
+            let path = format!("/api/v1/namespaces/{namespace}/events");
+            if let Err(why) = self.send(Method::POST, path, &event, "application/json").await {
+                tracing::debug!(%why, "cannot make an Event of a deletion");
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, method: Method, path: String, body: &Value, kind: &'static str) -> Result<(), ApiError> {
+        self.client.read(&Call::write(method, path, body, kind), LIMIT, |_| Ok(())).await
+    }
+}
