@@ -101,7 +101,7 @@ impl Site {
                     let _ = stopped.wait_for(|stopped| *stopped).await;
                 };
                 tokio::select! {
-                    ended = service::serve_on(listener, config, stop) => ended.unwrap(),
+                    ended = serve::serve_on(listener, config, stop) => ended.unwrap(),
                     _ = killed => {}
                 }
             });
