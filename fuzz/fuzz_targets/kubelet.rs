@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     let kubelet = KubeletDir::new(dir);
     drop(kubelet.static_pod_path());
     if let Ok(Some(config)) = kubelet.config() {
-        drop(endpoint::candidates(None, config.container_runtime_endpoint.as_deref()));
+        drop(cri_socket::candidates(None, config.container_runtime_endpoint.as_deref()));
     }
     if let Ok(records) = PullRecords::of(&kubelet) {
         drop(records.access(&image, ID));

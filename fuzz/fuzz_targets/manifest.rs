@@ -7,9 +7,9 @@ mod model_disk;
 
 use libfuzzer_sys::fuzz_target;
 use model_disk::ModelDisk;
+use pod_checkpointer::agent::store::{Store, yaml};
 use pod_checkpointer::disk::files::Files;
 use pod_checkpointer::pod::key::PodKey;
-use pod_checkpointer::pod::store::{Store, yaml};
 
 const NAMES: [&str; 3] =
     ["manifests/ns_web.yaml", "inactive-manifests/ns_web.yaml", "inactive-manifests/ns_web.yaml.prev"];

@@ -6,10 +6,10 @@
 mod world;
 
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::node::ContainerState::Running;
-use pod_checkpointer::pod::memory::Memory;
 use pod_checkpointer::moment::BootInstant;
+use pod_checkpointer::pod::memory::Memory;
 use pod_checkpointer::pod::parent::Standing;
+use pod_checkpointer::pod::runtime::ContainerState::Running;
 use pod_checkpointer::pod::status::StatusDoc;
 use world::World;
 

@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::duration;
+use pod_checkpointer::pod::asset_refs::Assets;
 use pod_checkpointer::pod::parent::Parent;
 use pod_checkpointer::pod::sanitize::{NodeFacts, sanitize};
-use pod_checkpointer::pod::asset_refs::Assets;
 use serde_json::{Value, json};
 
 fuzz_target!(|text: &str| {

@@ -2,15 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use pod_checkpointer::node::kubelet_api::{Fault, errors};
 use pod_checkpointer::serve::jobs::archives::{Archives, Owner};
 use pod_checkpointer::serve::jobs::job::{Identifier, Job};
-use pod_checkpointer::serve::jobs::request::{ApiFlavor, SortKey, order};
+use pod_checkpointer::serve::jobs::request::{ApiFlavor, PodPath, order};
 use pod_checkpointer::serve::jobs::subject::PodTarget;
-use pod_checkpointer::node::kubelet_api::{Fault, errors};
 
 fuzz_target!(|bytes: &[u8]| {
     for form in [ApiFlavor::Image, ApiFlavor::Archive] {
-        let place = SortKey::new("default", "counter", Some("main")).expect("three names");
+        let place = PodPath::new("default", "counter", Some("main")).expect("three names");
         if let Ok(order) = order(form, place, bytes) {
             assert!(order.limit().as_secs() > 0 && order.limit().as_secs() <= 3600);
             let names = order.seal_to.iter().chain(&order.container);
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     {
         drop((subject.select(None), subject.select(Some("main"))));
     }
-    drop(meaning::path(bytes));
+    drop(errors::path(bytes));
     for status in [401, 404, 500] {
         let said = Fault::of(status, bytes).to_string();
         assert!(!said.contains(['\n', '\u{1b}']), "{said:?}");
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(read) = Identifier::parse(text) {
         assert_eq!(read.to_string(), text);
     }
-    assert!(meaning::criu_line(text).is_none_or(|line| line.len() <= 4 * 300));
+    assert!(errors::criu_line(text).is_none_or(|line| line.len() <= 4 * 300));
     let own = str::to_owned;
     let owner = Owner { namespace: own("default"), pod: own("counter"), uid: own("u"), container: own("main") };
     if let Ok(file) = Archives::named(text, &owner) {

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use model_disk::ModelDisk;
-use pod_checkpointer::node::ImagePresence;
-use pod_checkpointer::pod::parent::Parent;
-use pod_checkpointer::pod::sanitize::{NodeFacts, has_api_object_reference, sanitize};
-use pod_checkpointer::pod::store::{Store, StoreError};
+use pod_checkpointer::agent::store::{Store, StoreError};
 use pod_checkpointer::pod::asset_refs::{Assets, Fetched, FetchedToken, wanted};
+use pod_checkpointer::pod::parent::Parent;
+use pod_checkpointer::pod::runtime::ImagePresence;
+use pod_checkpointer::pod::sanitize::{NodeFacts, has_api_object_reference, sanitize};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -6,11 +6,11 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::disk::directory::{Room, Stamp};
-use pod_checkpointer::serve::retention::policy_watch;
-use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
 use pod_checkpointer::serve::retention::effective_policy;
 use pod_checkpointer::serve::retention::effective_policy::EffectivePolicy;
+use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
 use pod_checkpointer::serve::retention::policy::Key;
+use pod_checkpointer::serve::retention::policy_watch;
 use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
 use pod_checkpointer::serve::retention::spec;
 
@@ -35,8 +35,8 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(document) = follow::document(text) else { return };
-    let orders = orders::of_document(&document, &EffectivePolicy::default());
+    let Ok(document) = policy_watch::document(text) else { return };
+    let orders = effective_policy::of_document(&document, &EffectivePolicy::default());
     assert_eq!(orders.policy.is_some(), orders.refused.is_empty());
     let Ok(read) = spec::read_document(&document) else { return };
     let mut known = Circumstances::at(Timestamp::from_second(100 * 3600).expect("of this century"));

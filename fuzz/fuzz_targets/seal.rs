@@ -26,12 +26,8 @@ fuzz_target!(|bytes: &[u8]| {
             drop(open(&KEY[1..], Some(rest), &SEALED));
             let now = "2027-01-01T00:00:00Z".parse().expect("a time");
             if let Ok(recipient) = Recipient::from_pem(rest, now) {
-                let sealed = pod_checkpointer::seal::seal(
-                    &recipient,
-                    &mut &b"x"[..],
-                    &mut std::io::sink(),
-                    &mut |_| {},
-                );
+                let sealed =
+                    pod_checkpointer::seal::seal(&recipient, &mut &b"x"[..], &mut std::io::sink(), &mut |_| {});
                 assert_eq!(sealed.expect("who is taken can be sealed to"), 1);
             }
         }

@@ -147,7 +147,7 @@ impl Drop for PodReader {
 pub(super) fn fuzzed(page: &[u8], lines: &[u8]) -> Option<usize> {
     let filter = pod_list::PodFilter { node: "n1".to_owned(), keep_annotations: vec!["cni.example/".to_owned()] };
     let page = pod_list::read(page, &filter).ok()?;
-    let (version, mut cache) = (page.version.clone(), cache::PodCache::default());
+    let (version, mut cache) = (page.version.clone(), pod_cache::PodCache::default());
     let parents = page.parents.len();
     cache.replace([page]);
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

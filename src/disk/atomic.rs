@@ -36,7 +36,7 @@ pub fn write(files: &dyn Files, path: &str, bytes: &[u8], mode: u32) -> Result<W
     Ok(written)
 }
 
-/// Like [`write`], but the name is durable only after the caller's [`Files::sync_dir`]: one for a whole batch.
+/// Like [`write()`], but the name is durable only after the caller's [`Files::sync_dir`]: one for a whole batch.
 pub fn put(files: &dyn Files, path: &str, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     place(files, path, |temporary| fill(files, temporary, bytes, mode, true))
 }

@@ -1,5 +1,5 @@
 //! The kubelet's checkpoint API: one call, on this node's address, with this program's own identity. What the kubelet
-//! says is told apart in [`meaning`]; what is done about it is decided elsewhere. The call is never repeated here: a
+//! says is told apart in [`errors`]; what is done about it is decided elsewhere. The call is never repeated here: a
 //! kubelet that was asked goes on when its client is gone.
 
 use std::net::IpAddr;
