@@ -55,7 +55,7 @@ fn rights(scope: &Scope, own_namespace: &str) -> Vec<Right> {
         "get",
         "nodes",
         None,
-        Some("tokens are not bound to this Node, and being excluded from it is noticed late"),
+        Some("being excluded from this Node is noticed late"),
     ));
     rights.push(Right {
         name: guarded.clone(),
