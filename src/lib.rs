@@ -13,6 +13,7 @@ pub mod config;
 pub mod disk;
 pub mod dns_name;
 pub mod duration;
+pub mod error_chain;
 pub mod http_client;
 pub mod image;
 pub mod logs;

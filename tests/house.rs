@@ -128,7 +128,7 @@ fn part(module: &[String]) -> &str {
 }
 
 /// What each part may import besides itself. Whatever stands here, it must have no cycle; see the test.
-const MAY: [(&str, &[&str]); 22] = [
+const MAY: [(&str, &[&str]); 23] = [
     // A crate of its own, with `cli` alone from this one.
     ("main", &[]),
     (
@@ -142,6 +142,7 @@ const MAY: [(&str, &[&str]); 22] = [
             "disk",
             "dns_name",
             "duration",
+            "error_chain",
             "http_client",
             "image",
             "logs",
@@ -153,7 +154,22 @@ const MAY: [(&str, &[&str]); 22] = [
         ],
     ),
     // The wings: none imports another.
-    ("agent", &["clock", "cluster", "config", "disk", "dns_name", "duration", "moment", "node", "openmetrics", "pod"]),
+    (
+        "agent",
+        &[
+            "clock",
+            "cluster",
+            "config",
+            "disk",
+            "dns_name",
+            "duration",
+            "error_chain",
+            "moment",
+            "node",
+            "openmetrics",
+            "pod",
+        ],
+    ),
     (
         "serve",
         &[
@@ -179,15 +195,16 @@ const MAY: [(&str, &[&str]); 22] = [
     ("image", &["archive", "registry"]),
     ("seal", &["archive", "disk"]),
     ("registry", &["http_client"]),
-    ("cluster", &["clock", "dns_name", "moment", "pod"]),
+    ("cluster", &["clock", "dns_name", "error_chain", "moment", "pod"]),
     ("node", &["clock", "http_client", "moment", "pod"]),
     ("pod", &["dns_name", "duration", "moment", "quantity"]),
     ("clock", &["moment"]),
     ("archive", &[]),
-    ("http_client", &[]),
+    ("http_client", &["error_chain"]),
     ("disk", &[]),
     ("dns_name", &[]),
     ("duration", &[]),
+    ("error_chain", &[]),
     ("moment", &[]),
     ("openmetrics", &[]),
     ("quantity", &[]),
