@@ -20,6 +20,7 @@ pub mod logs;
 pub mod moment;
 pub mod node;
 pub mod openmetrics;
+pub mod percent;
 pub mod pod;
 pub(crate) mod quantity;
 pub mod registry;
