@@ -3,9 +3,9 @@
 //! whom a challenge names just so.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -81,7 +81,7 @@ pub(super) struct GrantedRights(Mutex<HashMap<(Origin, String), Access>>);
 impl GrantedRights {
     fn lock(&self) -> MutexGuard<'_, HashMap<(Origin, String), Access>> {
         // Nothing that could panic happens while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// What was given for this repository, unless it is about to expire.
