@@ -13,12 +13,13 @@ const LONGEST: usize = 400;
 const LONGEST_MAIN: usize = 40;
 
 /// What decides, sanitises or reads objects: values in, values out.
-const PURE: [&str; 28] = [
+const PURE: [&str; 29] = [
     "src/archive/header.rs",
     "src/archive/metadata.rs",
     "src/archive/name.rs",
     "src/archive/pax.rs",
     "src/archive/sidecar.rs",
+    "src/percent.rs",
     "src/pod/",
     "src/agent/store/manifest.rs",
     "src/serve/jobs/job.rs",
@@ -128,7 +129,7 @@ fn part(module: &[String]) -> &str {
 }
 
 /// What each part may import besides itself. Whatever stands here, it must have no cycle; see the test.
-const MAY: [(&str, &[&str]); 22] = [
+const MAY: [(&str, &[&str]); 24] = [
     // A crate of its own, with `cli` alone from this one.
     ("main", &[]),
     (
@@ -142,10 +143,12 @@ const MAY: [(&str, &[&str]); 22] = [
             "disk",
             "dns_name",
             "duration",
+            "error_chain",
             "http_client",
             "image",
             "logs",
             "node",
+            "percent",
             "pod",
             "registry",
             "seal",
@@ -153,7 +156,22 @@ const MAY: [(&str, &[&str]); 22] = [
         ],
     ),
     // The wings: none imports another.
-    ("agent", &["clock", "cluster", "config", "disk", "dns_name", "duration", "moment", "node", "openmetrics", "pod"]),
+    (
+        "agent",
+        &[
+            "clock",
+            "cluster",
+            "config",
+            "disk",
+            "dns_name",
+            "duration",
+            "error_chain",
+            "moment",
+            "node",
+            "openmetrics",
+            "pod",
+        ],
+    ),
     (
         "serve",
         &[
@@ -169,6 +187,7 @@ const MAY: [(&str, &[&str]); 22] = [
             "moment",
             "node",
             "openmetrics",
+            "percent",
             "quantity",
             "registry",
             "seal",
@@ -178,18 +197,20 @@ const MAY: [(&str, &[&str]); 22] = [
     ("config", &["dns_name", "duration"]),
     ("image", &["archive", "registry"]),
     ("seal", &["archive", "disk"]),
-    ("registry", &["http_client"]),
-    ("cluster", &["clock", "dns_name", "moment", "pod"]),
+    ("registry", &["http_client", "percent"]),
+    ("cluster", &["clock", "dns_name", "error_chain", "moment", "percent", "pod"]),
     ("node", &["clock", "http_client", "moment", "pod"]),
     ("pod", &["dns_name", "duration", "moment", "quantity"]),
     ("clock", &["moment"]),
     ("archive", &[]),
-    ("http_client", &[]),
+    ("http_client", &["error_chain"]),
     ("disk", &[]),
     ("dns_name", &[]),
     ("duration", &[]),
+    ("error_chain", &[]),
     ("moment", &[]),
     ("openmetrics", &[]),
+    ("percent", &[]),
     ("quantity", &[]),
     ("", &[]),
 ];

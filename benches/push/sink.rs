@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 
 /// Serves on a thread of its own until the process ends.
 pub struct Sink(SocketAddr);
@@ -61,7 +62,7 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
             kept.extend_from_slice(&data);
         }
     }
-    let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = world.lock();
     let mut answer = Response::builder();
     let mut content = Bytes::new();
     if keeps && head.method == Method::PUT {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -125,7 +125,7 @@ impl Metrics {
             now.insert(labels);
         }
         // A poisoned lock still holds a set of names that were once exported: good enough to forget them.
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.known.lock();
         for gone in known.difference(&now) {
             self.restorable.remove(gone);
             self.assets.remove(gone);

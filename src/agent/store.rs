@@ -15,8 +15,8 @@ mod sweep;
 pub mod yaml;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::disk::durability_tracker::DurabilityTracker;
@@ -150,7 +150,7 @@ impl Store {
 
     /// One change at a time. There is nothing in the lock that a panic could leave half-made.
     fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writing.lock()
     }
 
     /// The manifest that [`Store::load`] describes; `None`: there certainly is no copy.

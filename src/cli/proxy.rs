@@ -9,12 +9,13 @@ mod through;
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -142,7 +143,7 @@ struct Made {
 
 impl Proxy {
     fn remember(&self, identifier: &str, namespace: &str) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if made.namespaces.insert(identifier.to_owned(), namespace.to_owned()).is_none() {
             made.order.push_back(identifier.to_owned());
         }
@@ -154,7 +155,7 @@ impl Proxy {
     }
 
     fn namespace_of(&self, identifier: &str) -> Option<String> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).namespaces.get(identifier).cloned()
+        self.made.lock().namespaces.get(identifier).cloned()
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) async fn ask(client: &kube::Client, method: Method, path: &str, body:
     request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
     request.headers_mut().insert(header::ACCEPT, json);
     let asking = async {
-        let unreachable = |why: kube::Error| AskError::Unreachable(crate::http_client::chain(&why));
+        let unreachable = |why: kube::Error| AskError::Unreachable(crate::error_chain::chain(&why));
         let (head, mut body) = client.send(request).await.map_err(unreachable)?.into_parts();
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use super::error::chain;
+use crate::error_chain::chain;
 
 /// Connecting, TLS included, may take this long: a black-holed server must not cost more.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);

@@ -5,6 +5,8 @@ use std::io;
 
 use nix::errno::Errno;
 
+use crate::error_chain::{causes, chain};
+
 /// Why a question got no (good) answer. Messages hold no payload of the API, so no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -88,33 +90,11 @@ fn from_status(code: u16, reason: &str, message: &str) -> ApiError {
     }
 }
 
-/// The error and its causes in one line, each said once.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        if !said.iter().any(|earlier| earlier.contains(&text)) {
-            said.push(text);
-        }
-    }
-    said.join(": ")
-}
-
 fn no_route(error: &(dyn StdError + 'static)) -> bool {
     causes(error)
         .filter_map(|e| e.downcast_ref::<io::Error>())
         .filter_map(io::Error::raw_os_error)
         .any(|code| matches!(Errno::from_raw(code), Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EADDRNOTAVAIL))
-}
-
-/// `source()` of an `io::Error` skips the error that it wraps, so that one is visited too.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| {
-        let e: &'a (dyn StdError + 'static) = *e;
-        let inner = e.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.map(|i| i as &(dyn StdError + 'static)).or_else(|| e.source())
-    })
-    .take(16) // a cycle of sources must not hang the agent
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Which cluster answers: the UID of namespace kube-system, which lives as long as a cluster's etcd. Guards against
 //! an empty etcd behind the same address, where everything would look deleted.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tracing::warn;
 
 use super::client::ApiClient;
@@ -39,7 +39,7 @@ impl Guard {
 
     /// The cluster's identity, once known.
     pub fn uid(&self) -> Option<Uid> {
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.known.lock().clone()
     }
 
     /// The right to look is missing.
@@ -79,7 +79,7 @@ impl Guard {
     }
 
     fn compare(&self, seen: Uid) -> ClusterMatch {
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.known.lock();
         match known.as_ref() {
             Some(expected) if *expected != seen => ClusterMatch::Another(format!(
                 "another cluster answers: namespace kube-system has UID {seen}, the checkpoints here belong to \

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::changes::ChangesError;
@@ -31,7 +32,7 @@ struct PendingNames {
 impl PendingNames {
     fn names(&self) -> MutexGuard<'_, (BTreeSet<String>, bool)> {
         // A set of names is whole after every statement.
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock()
     }
 
     fn hear(&self, event: Result<notify::Event, notify::Error>) {

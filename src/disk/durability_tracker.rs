@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::files::{FileError, Files, NewFile, Stat, parent};
 
@@ -28,7 +29,7 @@ impl<F: Files> DurabilityTracker<F> {
 
     fn dirs(&self) -> MutexGuard<'_, HashMap<String, Changes>> {
         // Counters are whole after every statement, so a panic elsewhere does not spoil them.
-        self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.dirs.lock()
     }
 
     /// Counted after the change: a sync that began before it cannot be taken for one that covers it.

@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::error_chain::chain;
+
 /// Who is asked.
 #[derive(Clone)]
 pub struct Host {
@@ -205,20 +207,6 @@ async fn connect(host: &Host, shown: &str) -> Result<Box<dyn Stream>, WireError>
     let name = ServerName::try_from(host.name.clone()).map_err(|why| refused(why.to_string()))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
     Ok(Box::new(connector.connect(name, stream).await.map_err(|why| refused(why.to_string()))?))
-}
-
-/// The error and its causes, each said once.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(why) = cause {
-        let text = why.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
-        cause = why.source();
-    }
-    said
 }
 
 #[cfg(test)]

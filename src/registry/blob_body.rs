@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -63,7 +64,7 @@ fn read(source: &File, size: u64, give: &mut dyn FnMut(Bytes) -> bool) -> Result
     let home = Arc::new(Mutex::new(Vec::new()));
     let (mut hash, mut at) = (Sha256::new(), 0);
     while at < size {
-        let spare = home.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = home.lock().pop();
         let mut buffer: Vec<u8> = spare.unwrap_or_else(|| vec![0; PIECE]);
         let wanted = usize::try_from(size - at).map_or(PIECE, |left| left.min(PIECE));
         let length = fill(source, &mut buffer[..wanted], at).map_err(RegistryError::Source)?;
@@ -109,7 +110,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.home.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.buffer));
+        self.home.lock().push(std::mem::take(&mut self.buffer));
     }
 }
 

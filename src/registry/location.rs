@@ -5,6 +5,7 @@ use http::Uri;
 
 use super::digest::Digest;
 use super::reference::{authority, host_and_port};
+use crate::percent::component;
 
 /// Scheme, host and port: what credentials are bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,7 +121,7 @@ impl Target {
         self.path.push(if self.path.contains('?') { '&' } else { '?' });
         self.path.push_str(key);
         self.path.push('=');
-        self.path.push_str(&escaped(value));
+        self.path.push_str(&component(value));
         self
     }
 
@@ -129,21 +130,6 @@ impl Target {
     pub fn with_digest(self, digest: Digest) -> Self {
         self.with("digest", &digest.to_string())
     }
-}
-
-/// Percent-encoded for a query or a form (RFC 3986 §2.3: only what needs none stays).
-pub fn escaped(text: &str) -> String {
-    let mut all = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            all.push(char::from(byte));
-        } else {
-            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            let digit = |of: u8| char::from(DIGITS[usize::from(of & 15)]);
-            all.extend(['%', digit(byte >> 4), digit(byte)]);
-        }
-    }
-    all
 }
 
 #[cfg(test)]

@@ -3,17 +3,18 @@
 //! whom a challenge names just so.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
-use super::location::{Origin, Target, escaped};
+use super::location::{Origin, Target};
 use super::reference::authority;
+use crate::percent::component;
 
 /// A repository of a registry, as it is asked.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ pub(super) struct GrantedRights(Mutex<HashMap<(Origin, String), Access>>);
 impl GrantedRights {
     fn lock(&self) -> MutexGuard<'_, HashMap<(Origin, String), Access>> {
         // Nothing that could panic happens while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// What was given for this repository, unless it is about to expire.
@@ -134,11 +135,11 @@ pub(super) fn plan(place: &RepositoryPath, challenge: &Challenge, credentials: &
     let Ok(login) = login_for(place, &target.origin, own, credentials) else { return AuthPlan::Foreign(target.origin) };
     let scope = place.scope();
     if let Some(Login::Identity(token)) = login {
-        let service = service.as_deref().map(escaped).unwrap_or_default();
+        let service = service.as_deref().map(component).unwrap_or_default();
         let form = format!(
             "grant_type=refresh_token&client_id=pod-checkpointer&service={service}&scope={}&refresh_token={}",
-            escaped(&scope),
-            Zeroizing::new(escaped(token)).as_str(),
+            component(&scope),
+            Zeroizing::new(component(token)).as_str(),
         );
         return AuthPlan::Fetch(BearerTokenRequest { target, header: None, form: Some(Zeroizing::new(form)) });
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::capture::{CaptureError, Capturer};
 use crate::agent::store::Store;
 use crate::clock;
+use crate::error_chain::chain;
 use crate::node::cri::Cri;
 use crate::pod::key::PodKey;
 use crate::pod::parent::Parent;
@@ -119,25 +120,25 @@ impl Executor {
 }
 
 impl Outcome {
-    fn fail(&mut self, step: &'static str, on: &str, why: &dyn std::error::Error) {
+    fn fail(&mut self, step: &'static str, on: &str, why: &(dyn std::error::Error + 'static)) {
         self.failed.push(StepFailed { step, on: on.to_owned(), why: chain(why) });
     }
 
-    fn disk<E: std::error::Error>(&mut self, step: &'static str, key: &PodKey, done: Result<(), E>) {
+    fn disk<E: std::error::Error + 'static>(&mut self, step: &'static str, key: &PodKey, done: Result<(), E>) {
         self.disk_changed = true;
         if let Err(why) = done {
             self.fail(step, &key.to_string(), &why);
         }
     }
 
-    fn disk_of_node<E: std::error::Error>(&mut self, step: &'static str, done: Result<(), E>) {
+    fn disk_of_node<E: std::error::Error + 'static>(&mut self, step: &'static str, done: Result<(), E>) {
         self.disk_changed = true;
         if let Err(why) = done {
             self.fail(step, "this node", &why);
         }
     }
 
-    fn each<E: std::error::Error>(&mut self, step: &'static str, done: Vec<(PodKey, Result<(), E>)>) {
+    fn each<E: std::error::Error + 'static>(&mut self, step: &'static str, done: Vec<(PodKey, Result<(), E>)>) {
         for (key, done) in done {
             self.disk(step, &key, done);
         }
@@ -147,20 +148,6 @@ impl Outcome {
         self.disk_changed = true;
         self.captures.insert(key, done);
     }
-}
-
-/// The error and what caused it, on one line.
-pub fn chain(why: &dyn std::error::Error) -> String {
-    let mut text = why.to_string();
-    let mut cause = why.source();
-    while let Some(why) = cause {
-        let inner = why.to_string();
-        if !text.contains(&inner) {
-            text = format!("{text}: {inner}");
-        }
-        cause = why.source();
-    }
-    text
 }
 
 /// How long to wait before failed steps are decided on again: 1 s, doubling to 30 s.

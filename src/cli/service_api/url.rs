@@ -1,8 +1,7 @@
 //! The URLs of our API behind the API server, made of names that were checked before.
 
-use std::fmt::Write;
-
 use crate::dns_name::{InvalidName, check_name};
+use crate::percent::component_with_colons;
 
 const BASE: &str = "/apis/checkpointer.alpha.coreos.com/v1alpha1";
 
@@ -39,32 +38,18 @@ impl Target {
 
 /// A checkpoint by its identifier, in the namespace that it is of.
 pub(in crate::cli) fn checkpoint(namespace: &str, identifier: &str) -> String {
-    format!("{BASE}/namespaces/{namespace}/checkpoints/{}", escaped(identifier))
+    format!("{BASE}/namespaces/{namespace}/checkpoints/{}", component_with_colons(identifier))
 }
 
 /// A checkpoint by its identifier alone.
 pub(in crate::cli) fn checkpoint_anywhere(identifier: &str) -> String {
-    format!("{BASE}/checkpoints?checkpointIdentifier={}", escaped(identifier))
+    format!("{BASE}/checkpoints?checkpointIdentifier={}", component_with_colons(identifier))
 }
 
 /// The same question, to be answered within `seconds`.
 pub(in crate::cli) fn waiting(path: &str, seconds: u64) -> String {
     let sign = if path.contains('?') { '&' } else { '?' };
     format!("{path}{sign}wait={seconds}")
-}
-
-/// For a segment or a query (RFC 3986 §2.3; a colon may stand in both).
-fn escaped(text: &str) -> String {
-    let mut all = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-            all.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(all, "%{byte:02X}");
-        }
-    }
-    all
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
 use crate::cluster::identity::{ClusterMatch, Guard};
 use crate::moment::BootInstant;
+use crate::percent::component;
 use crate::pod::snapshot::Scope;
 use crate::pod::snapshot::{Answer, Api};
 
@@ -256,16 +257,10 @@ async fn pages(client: &ApiClient, path: &str, filter: &PodFilter, limit: Durati
         let more = page.more.clone();
         pages.push(page);
         match more {
-            Some(token) => call = Call::get(format!("{first}&continue={}", escape(&token)), Verb::List),
+            Some(token) => call = Call::get(format!("{first}&continue={}", component(&token)), Verb::List),
             None => return Ok(pages),
         }
     }
-}
-
-/// Percent-encodes everything that RFC 3986 does not call unreserved.
-fn escape(text: &str) -> String {
-    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// The lines of one watch, and why it ended as the last item.

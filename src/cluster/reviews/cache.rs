@@ -2,9 +2,9 @@
 //! questions, which may be tokens.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl<T: Clone> Cache<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, CacheEntry<T>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     #[cfg(test)]

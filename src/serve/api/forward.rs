@@ -4,7 +4,7 @@
 mod target;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::Full;
+use parking_lot::Mutex;
 
 use super::api_status::ApiStatus;
 use super::ca::CertificateAuthority;
@@ -103,12 +104,12 @@ impl Forwarder {
 
     /// UID of the DaemonSet that we are of ourselves; none where we are not run by one.
     async fn daemon_set(&self) -> Result<Option<String>, ApiStatus> {
-        let known = self.daemon_set.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.daemon_set.lock().clone();
         if known.is_some() {
             return Ok(known);
         }
         let found = target::daemon_set(&self.pods(&self.settings.node).await?, &self.settings.node);
-        self.daemon_set.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        self.daemon_set.lock().clone_from(&found);
         Ok(found)
     }
 

@@ -12,10 +12,11 @@ pub mod fuzzed;
 mod request_header;
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
+use parking_lot::Mutex;
 
 use super::api_status::ApiStatus;
 use super::listener::Peer;
@@ -90,7 +91,7 @@ impl Authenticator {
     /// One round of [`Authenticator::keep`].
     pub async fn look(&self) -> Result<(), ApiError> {
         let known = Known::read(&self.client).await?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(known));
+        *self.known.lock() = Some(Arc::new(known));
         Ok(())
     }
 
@@ -151,7 +152,7 @@ impl Authenticator {
     }
 
     fn known(&self) -> Option<Arc<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.lock().clone()
     }
 }
 

@@ -8,12 +8,13 @@ mod request;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -213,7 +214,7 @@ impl ConnectionLimits {
 
     /// None: this address has its share.
     fn seat(&self, address: IpAddr, place: OwnedSemaphorePermit) -> Option<ConnectionPermit> {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = self.seats.lock();
         let taken = seats.entry(address).or_insert(0);
         if *taken >= self.per_address {
             return None;
@@ -225,7 +226,7 @@ impl ConnectionLimits {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = self.seats.lock();
         if let Some(taken) = seats.get_mut(&self.address) {
             *taken -= 1;
             if *taken == 0 {

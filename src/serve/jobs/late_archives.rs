@@ -2,9 +2,9 @@
 //! where a sealed one was asked for. One task for all of them, and one look at the directory at a time.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
@@ -39,7 +39,7 @@ impl LateArchives {
 
     fn unwanted(&self) -> MutexGuard<'_, Vec<Unwanted>> {
         // Entries are added and removed whole.
-        self.unwanted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unwanted.lock()
     }
 
     /// Has the archive of a call looked for. Of more than there may be jobs, the one that was given up first is let go.

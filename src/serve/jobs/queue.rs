@@ -2,9 +2,10 @@
 //! time work on a pod, and tells those who wait. Does none of the work.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 
@@ -145,7 +146,7 @@ impl Queue {
     /// Waits until nobody else works on the pod, and for a free hand.
     pub async fn turn(&self, pod: &str) -> (tokio::sync::OwnedMutexGuard<PodLock>, OwnedSemaphorePermit) {
         let queue = {
-            let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turns = self.0.turns.lock();
             let now = clock::epoch_seconds();
             // Forgotten when nobody has or wants it, and its last second is over.
             turns.retain(|_, turn| Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|turn| turn.last >= now));
@@ -184,7 +185,7 @@ impl Queue {
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, watch::Sender<Arc<Job>>>> {
         // The map is whole after every statement.
-        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.jobs.lock()
     }
 }
 

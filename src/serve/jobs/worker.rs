@@ -1,9 +1,10 @@
 //! Carries jobs out from the desk to their end, those that an earlier process left too, and logs each twice: when it is
 //! taken, and what became of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::checkpoint::{Checkpointer, owner_of};
@@ -83,7 +84,7 @@ impl Worker {
     }
 
     fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
         tasks.spawn(work);
     }

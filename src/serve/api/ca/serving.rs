@@ -2,8 +2,9 @@
 //! judged. A client must hold the key of what it presents; who issued it is looked at with each request (`identity`), so
 //! that a stranger's certificate counts as none and a new CA needs no restart.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -44,7 +45,7 @@ impl ServingTls {
 
     /// From the next connection on.
     pub(super) fn show(&self, certificate: Arc<CertifiedKey>) {
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certificate;
+        *self.shown.0.write() = certificate;
     }
 }
 
@@ -53,7 +54,7 @@ struct Shown(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.0.read()))
     }
 }
 

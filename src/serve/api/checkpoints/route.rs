@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 
 use super::super::api_status::ApiStatus;
+use crate::percent::decode;
 use crate::serve::jobs::job::Identifier;
 use crate::serve::jobs::request::{ApiFlavor, PodPath};
 
@@ -82,22 +83,6 @@ pub(super) fn wait(query: &BTreeMap<String, String>) -> Result<Option<Duration>,
         Some(Ok(seconds)) => Ok(Some(Duration::from_secs(seconds.into()))),
         Some(Err(_)) => Err(ApiStatus::bad_request("wait must be a whole number of seconds")),
     }
-}
-
-/// Percent-encoding of one segment (RFC 3986 §2.1).
-fn decode(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let (high, low) = (rest.next()?, rest.next()?);
-            let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            bytes.push(digit(high)? * 16 + digit(low)?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

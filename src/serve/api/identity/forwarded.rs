@@ -2,12 +2,11 @@
 //! case, digits and a few signs is escaped (`%xx`), so that any name comes through any HTTP library as it was.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::request_header::unescaped;
 use crate::cluster::reviews::Caller;
+use crate::percent;
 use crate::serve::api::api_status::ApiStatus;
 
 const USER: &str = "x-checkpointer-forwarded-user";
@@ -22,7 +21,7 @@ pub fn headers(caller: &Caller) -> Result<HeaderMap, ApiStatus> {
     let mut headers = HeaderMap::new();
     let mut put = |name: &str, value: &str| {
         let name = HeaderName::try_from(name);
-        let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(escaped(value))) else {
+        let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(percent::header(value))) else {
             return Err(ApiStatus::bad_request("the caller's name is too long to be forwarded"));
         };
         let added = headers.try_append(name, value);
@@ -37,7 +36,7 @@ pub fn headers(caller: &Caller) -> Result<HeaderMap, ApiStatus> {
     }
     for (key, values) in &caller.extra {
         for value in values {
-            put(&format!("{EXTRA}{}", escaped(key)), value)?;
+            put(&format!("{EXTRA}{}", percent::header(key)), value)?;
         }
     }
     Ok(headers)
@@ -57,13 +56,13 @@ pub(super) fn caller(headers: &HeaderMap) -> Result<Option<Caller>, ApiStatus> {
         }
         any = true;
         let bad = || ApiStatus::bad_request(format!("header {name} is not as another instance writes it"));
-        let value = value.to_str().ok().and_then(unescaped).ok_or_else(bad)?;
+        let value = value.to_str().ok().and_then(percent::decode).ok_or_else(bad)?;
         match name {
             USER if user.is_none() && !value.is_empty() => user = Some(value),
             UID if uid.is_none() => uid = Some(value),
             GROUP => groups.push(value),
             _ => {
-                let key = name.strip_prefix(EXTRA).and_then(unescaped).ok_or_else(bad)?;
+                let key = name.strip_prefix(EXTRA).and_then(percent::decode).ok_or_else(bad)?;
                 extra.entry(key).or_default().push(value);
             }
         }
@@ -73,19 +72,6 @@ pub(super) fn caller(headers: &HeaderMap) -> Result<Option<Caller>, ApiStatus> {
         None if any => Err(ApiStatus::bad_request(format!("there are headers {OURS}… but none that names the user"))),
         None => Ok(None),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut all = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte) {
-            all.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(all, "%{byte:02x}");
-        }
-    }
-    all
 }
 
 #[cfg(test)]

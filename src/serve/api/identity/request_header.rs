@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::HeaderMap;
 
 use crate::cluster::reviews::Caller;
+use crate::percent;
 use crate::serve::api::api_status::ApiStatus;
 
 /// Which headers say what, in lower case; several of a kind are tried in turn.
@@ -33,7 +34,7 @@ pub(super) fn caller(names: &Names, headers: &HeaderMap) -> Result<Option<Caller
             continue;
         };
         // Escaped as in a URL's path, where it can be read so; else as it is.
-        let key = unescaped(key).unwrap_or_else(|| key.to_owned()).to_lowercase();
+        let key = percent::decode(key).unwrap_or_else(|| key.to_owned()).to_lowercase();
         extra.entry(key).or_default().push(text(name.as_str(), value.as_bytes())?.to_owned());
     }
     Ok(Some(Caller { user, uid, groups, extra }))
@@ -58,19 +59,4 @@ fn single(names: &[String], headers: &HeaderMap) -> Result<Option<String>, ApiSt
 /// Names need not be ASCII; they are sent as they are.
 fn text<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, ApiStatus> {
     std::str::from_utf8(value).map_err(|_| ApiStatus::unauthorized(format!("header {name} is not UTF-8")))
-}
-
-/// `%xx` read back; none where that cannot be done or the result is not UTF-8.
-pub(super) fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(rest.next()?).to_digit(16);
-        bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
-    }
-    String::from_utf8(bytes).ok()
 }
