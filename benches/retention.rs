@@ -10,12 +10,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pod_checkpointer::serve::retention::archive_dir::ArchiveDir;
-use pod_checkpointer::serve::retention::counts::Counts;
+use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
 use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
 use pod_checkpointer::serve::retention::spec;
 
@@ -49,8 +48,8 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{many} archives of {CONTAINERS} containers, {} MiB each, sparse", MEMORY >> 20);
     let before = memory("RssAnon:")?;
-    let counts: Arc<Counts> = Arc::default();
-    let mut keeper = ArchiveDir::open(&dir, Some(&state), Arc::clone(&counts))?;
+    let metrics = RetentionMetrics::default();
+    let mut keeper = ArchiveDir::open(&dir, Some(&state), metrics.clone())?;
     let cold = timed("cold start: every archive read once, by its headers", || {
         keeper.rescan()?;
         Ok(())
@@ -59,12 +58,12 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
     timed("index written down", || Ok(keeper.save()?))?;
     println!("  memory of this process at its peak: {} MiB (the DaemonSet's limit: 128 MiB)", memory("VmHWM:")? >> 20);
     drop(keeper);
-    let reads = counts.now().read;
+    let reads = metrics.reads();
     let started = Instant::now();
-    let mut keeper = ArchiveDir::open(&dir, Some(&state), Arc::clone(&counts))?;
+    let mut keeper = ArchiveDir::open(&dir, Some(&state), metrics.clone())?;
     keeper.rescan()?;
     println!("{:>12?}  warm start: index read and every file looked at (budget: 2 s for 100000)", started.elapsed());
-    if counts.now().read != reads {
+    if metrics.reads() != reads {
         return Err("an archive was read again".into());
     }
     let known = Circumstances::at(Timestamp::now());

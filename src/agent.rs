@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -21,12 +22,14 @@ use crate::agent::store::{Layout, Store};
 use crate::cluster::client::ApiClient;
 use crate::cluster::config::ClientConfig;
 use crate::cluster::pods::{PodReader, ReaderConfig};
+use crate::cluster::request_metrics::RequestMetrics;
 use crate::disk::changes::Changes;
 use crate::disk::lock::NodeLock;
 use crate::node::cri::Cri;
 use crate::node::cri_socket;
 use crate::node::kubelet::KubeletDir;
 use crate::node::runtime_watch::{self, RuntimeWatch};
+use crate::openmetrics;
 
 pub mod config;
 pub mod http;
@@ -78,6 +81,14 @@ pub async fn run_until(config: Config, stop: impl Future<Output = ()>) -> anyhow
     }
 }
 
+/// Everything that the agent counts, for its listener to encode.
+pub fn registry(metrics: &Metrics, requests: &RequestMetrics) -> Registry {
+    let mut registry = openmetrics::registry("pod_checkpointer");
+    metrics.register(&mut registry);
+    requests.register(&mut registry);
+    registry
+}
+
 /// What lives as long as this run.
 struct Agent {
     config: Config,
@@ -86,6 +97,7 @@ struct Agent {
     cri: Cri,
     kubelet: KubeletDir,
     metrics: Arc<Metrics>,
+    registry: Arc<Registry>,
     view: watch::Sender<Arc<View>>,
     watchdog: Watchdog,
 }
@@ -100,7 +112,9 @@ impl Agent {
         let health = Health { is_twin: is_twin(&config), stuck_after: config.timings.stuck, ..Health::default() };
         let (view, _) = watch::channel(Arc::new(View { health, ..View::default() }));
         let watchdog = Watchdog::start(config.timings.stuck)?;
-        Ok(Self { config, store, client, cri, kubelet, metrics: Arc::new(Metrics::new()), view, watchdog })
+        let metrics = Arc::new(Metrics::default());
+        let registry = Arc::new(registry(&metrics, client.requests()));
+        Ok(Self { config, store, client, cri, kubelet, metrics, registry, view, watchdog })
     }
 
     fn serve_probes(&self) -> anyhow::Result<impl Future<Output = std::convert::Infallible> + use<>> {
@@ -181,7 +195,6 @@ impl Agent {
             pass_observer: Reporter {
                 view: self.view.clone(),
                 metrics: Arc::clone(&self.metrics),
-                requests: self.client.clone(),
                 reports: RunState::open(&self.config.node.run_dir)?,
                 watchdog: self.watchdog.clone(),
             },
@@ -197,7 +210,7 @@ impl Agent {
     }
 
     async fn serve_people(&self) -> std::convert::Infallible {
-        let sources = server::Sources { view: self.view.subscribe(), metrics: Arc::clone(&self.metrics) };
+        let sources = server::Sources { view: self.view.subscribe(), registry: Arc::clone(&self.registry) };
         match self.config.listen {
             Some(address) => server::serve(address, sources).await,
             None => std::future::pending().await,

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cluster::client::ApiClient;
+use crate::cluster::request_metrics::RequestMetrics;
 use crate::cluster::reviews::Reviews;
+use crate::openmetrics;
 use crate::serve::api::ca::{CaSettings, CertificateAuthority};
 use crate::serve::api::checkpoints;
 use crate::serve::api::checkpoints::Checkpoints;
@@ -20,16 +23,16 @@ use crate::serve::api::identity::{Authenticator, IdentitySettings};
 use crate::serve::api::listener::{ListenerLimits, serve_https, serve_plain};
 use crate::serve::api::{apiservice, tls_health};
 use crate::serve::config::ServeConfig;
-use crate::serve::jobs::counts::Counts;
 use crate::serve::jobs::limits;
+use crate::serve::jobs::metrics::JobMetrics;
 use crate::serve::jobs::worker::Worker;
+use crate::serve::retention::metrics::RetentionMetrics;
 use crate::serve::retention::sweeper::SweepTimings;
 
 pub mod api;
 pub mod config;
 mod in_use;
 pub mod jobs;
-pub mod metrics;
 mod parts;
 pub mod retention;
 
@@ -83,6 +86,15 @@ pub async fn serve_on(
     Ok(())
 }
 
+/// Everything that `serve` counts, for its listener to encode.
+pub fn registry(requests: &RequestMetrics, jobs: &JobMetrics, retention: &RetentionMetrics) -> Registry {
+    let mut registry = openmetrics::registry("container_checkpoints");
+    jobs.register(&mut registry);
+    requests.register(&mut registry);
+    retention.register(&mut registry);
+    registry
+}
+
 struct Service {
     authority: Arc<CertificateAuthority>,
     authenticator: Arc<Authenticator>,
@@ -90,7 +102,7 @@ struct Service {
     router: axum::Router,
     leaving: watch::Sender<bool>,
     api: ApiClient,
-    retained: Arc<retention::counts::Counts>,
+    retention_metrics: RetentionMetrics,
 }
 
 impl Service {
@@ -115,17 +127,14 @@ impl Service {
             };
             Forwarder::new(api.clone(), Arc::clone(&authority), settings)
         });
-        let counts = Arc::new(Counts::default());
-        let worker = worker(config, &api, &counts)?;
+        let (job_metrics, retention_metrics) = (JobMetrics::default(), RetentionMetrics::default());
+        let worker = worker(config, &api, &job_metrics)?;
         let (leaving, left) = watch::channel(false);
-        let retained = Arc::new(retention::counts::Counts::default());
         let vitals = tls_health::Sources {
             authority: Arc::clone(&authority),
             authenticator: Arc::clone(&authenticator),
             worker: Arc::clone(&worker),
-            counts,
-            retained: Arc::clone(&retained),
-            api: api.clone(),
+            registry: Arc::new(registry(api.requests(), &job_metrics, &retention_metrics)),
         };
         let checkpoints = Checkpoints {
             node: config.node.clone(),
@@ -139,7 +148,7 @@ impl Service {
         };
         let router =
             checkpoints::router(Arc::new(checkpoints)).merge(apiservice::router()).merge(tls_health::router(vitals));
-        Ok(Self { authority, authenticator, worker, router, leaving, api, retained })
+        Ok(Self { authority, authenticator, worker, router, leaving, api, retention_metrics })
     }
 
     /// Until `stop`; then no new connections, and what runs has its grace.
@@ -197,6 +206,6 @@ impl Service {
             pace: SweepTimings::default(),
         };
         let jobs = Arc::new(Jobs(self.worker.queue().clone()));
-        retention::start(options, Some(self.api.clone()), jobs, Arc::clone(&self.retained), stop).await;
+        retention::start(options, Some(self.api.clone()), jobs, self.retention_metrics.clone(), stop).await;
     }
 }

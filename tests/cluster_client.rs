@@ -5,7 +5,7 @@ mod support;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use pod_checkpointer::cluster::client::ApiClient;
+use pod_checkpointer::cluster::client::{ApiClient, Verb};
 use pod_checkpointer::cluster::config::{ClientConfig, ClientConfigError, server_of};
 use pod_checkpointer::cluster::error::ApiError;
 use rstest::rstest;
@@ -173,8 +173,8 @@ async fn requests_are_counted_by_kind() {
     ask(&client).await.unwrap();
     api.go(Mode::Down).await;
     ask(&client).await.unwrap_err();
-    let counts = client.requests();
-    assert_eq!((counts.get, counts.list, counts.total()), (2, 0, 2), "failed ones too");
+    let requests = client.requests();
+    assert_eq!((requests.of(Verb::Get), requests.of(Verb::List), requests.total()), (2, 0, 2), "failed ones too");
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use pod_checkpointer::agent::http::probe_socket::{ProbeError, Question};
 use pod_checkpointer::agent::http::server;
 use pod_checkpointer::agent::http::server::Sources;
 use pod_checkpointer::agent::metrics::Metrics;
+use pod_checkpointer::agent::registry;
+use pod_checkpointer::cluster::request_metrics::RequestMetrics;
 use pod_checkpointer::pod::report::{Phase, PodReport};
 use pod_checkpointer::pod::status::{PodStatus, StatusDoc};
 use tempfile::TempDir;
@@ -25,7 +27,7 @@ fn leading() -> View {
 struct Agent {
     address: std::net::SocketAddr,
     publish: watch::Sender<Arc<View>>,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
 }
 
 impl Agent {
@@ -33,8 +35,8 @@ impl Agent {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (publish, view) = watch::channel(Arc::new(view));
-        let metrics = Arc::new(Metrics::new());
-        let sources = Sources { view, metrics: Arc::clone(&metrics) };
+        let metrics = Metrics::default();
+        let sources = Sources { view, registry: Arc::new(registry(&metrics, &RequestMetrics::default())) };
         tokio::spawn(server::serve_on(listener, sources));
         Self { address, publish, metrics }
     }
@@ -135,7 +137,7 @@ async fn an_address_in_use_is_tried_again_until_it_is_free() {
     let squatter = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = squatter.local_addr().unwrap();
     let (_publish, view) = watch::channel(Arc::new(leading()));
-    let sources = Sources { view, metrics: Arc::new(Metrics::new()) };
+    let sources = Sources { view, registry: Arc::default() };
     let server = tokio::spawn(server::serve(address, sources));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(!server.is_finished());

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+#[path = "manifests/metrics.rs"]
+mod metrics;
 #[path = "manifests/monitoring.rs"]
 mod monitoring;
 #[path = "manifests/serve.rs"]

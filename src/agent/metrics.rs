@@ -1,18 +1,14 @@
 //! Prometheus metrics. What there is to count is decided elsewhere; pods that go away leave no series behind.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::openmetrics;
 use crate::pod::report::{Phase, Report};
 
 const PHASES: [Phase; 5] = [Phase::Watching, Phase::Standby, Phase::Active, Phase::Yielding, Phase::Retiring];
@@ -41,58 +37,22 @@ struct StepLabels {
     step: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: String,
-}
-
-/// Everything the agent counts. Shared by the reconciler, which sets, and the HTTP server, which encodes.
+/// Handles of what the agent counts; all at zero at first.
+#[derive(Debug, Default)]
 pub struct Metrics {
-    registry: Registry,
     restorable: Family<PodLabels, Gauge>,
     phase: Family<PhaseLabels, Gauge>,
     assets: Family<PodLabels, Gauge>,
     transitions: Family<TransitionLabels, Counter>,
     failures: Family<StepLabels, Counter>,
-    requests: Family<KindLabels, Counter<u64, AtomicU64>>,
     api_read: Gauge,
     leader: Gauge,
     known: Mutex<BTreeSet<PodLabels>>,
 }
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics")
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Metrics {
-    /// All at zero.
-    pub fn new() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("pod_checkpointer"),
-            restorable: Family::default(),
-            phase: Family::default(),
-            assets: Family::default(),
-            transitions: Family::default(),
-            failures: Family::default(),
-            requests: Family::default(),
-            api_read: Gauge::default(),
-            leader: Gauge::default(),
-            known: Mutex::default(),
-        };
-        metrics.register();
-        metrics
-    }
-
-    fn register(&mut self) {
-        let Self { registry, .. } = self;
+    /// Adds them to what a listener encodes.
+    pub fn register(&self, registry: &mut Registry) {
         let help = "1 if the pod would come back after a power cut with no API server, as far as this node can know";
         registry.register("pod_restorable", help, self.restorable.clone());
         let help = "1 for the phase that the pod is in, 0 for the others";
@@ -101,12 +61,9 @@ impl Metrics {
         registry.register("pod_oldest_asset_timestamp_seconds", help, self.assets.clone());
         registry.register("transitions", "Pods that went from one phase to another", self.transitions.clone());
         registry.register("step_failures", "Steps that failed; each is tried again", self.failures.clone());
-        registry.register("api_requests", "Requests sent to the API server", self.requests.clone());
         let help = "When the API server last answered completely, seconds since the epoch; 0 if it never has";
         registry.register("last_api_read_timestamp_seconds", help, self.api_read.clone());
         registry.register("leader", "1 if this instance leads on its node", self.leader.clone());
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The program", build);
     }
 
     /// Takes over what the last pass said about each pod, and forgets pods that it no longer names.
@@ -146,12 +103,6 @@ impl Metrics {
         self.failures.get_or_create(&StepLabels { step: step.to_owned() }).inc();
     }
 
-    /// How many requests of a kind (`list`, `watch`, `get`, `token`, …) were sent since the start.
-    pub fn api_requests(&self, kind: &str, total: u64) {
-        let counter = self.requests.get_or_create(&KindLabels { kind: kind.to_owned() });
-        counter.inner().fetch_max(total, Ordering::Relaxed);
-    }
-
     /// The API server answered completely, seconds since the epoch.
     pub fn api_read(&self, epoch_seconds: i64) {
         self.api_read.set(epoch_seconds);
@@ -160,11 +111,6 @@ impl Metrics {
     /// This instance leads, or no longer does.
     pub fn leading(&self, leads: bool) {
         self.leader.set(i64::from(leads));
-    }
-
-    /// All of it in the OpenMetrics text format.
-    pub fn encode(&self) -> String {
-        openmetrics::text(&self.registry)
     }
 }
 
@@ -188,7 +134,14 @@ pub fn name(phase: Phase) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openmetrics;
     use crate::pod::report::PodReport;
+
+    fn registered() -> (Metrics, Registry) {
+        let (metrics, mut registry) = (Metrics::default(), openmetrics::registry("pod_checkpointer"));
+        metrics.register(&mut registry);
+        (metrics, registry)
+    }
 
     fn pod(name: &str, phase: Phase, assets_at: Option<i64>) -> PodReport {
         PodReport {
@@ -211,10 +164,10 @@ mod tests {
 
     #[test]
     fn a_pod_is_in_one_phase_at_a_time() {
-        let metrics = Metrics::new();
+        let (metrics, registry) = registered();
         metrics.update(&report(vec![pod("a", Phase::Standby, Some(7))]));
         metrics.update(&report(vec![pod("a", Phase::Active, Some(7))]));
-        let text = metrics.encode();
+        let text = openmetrics::text(&registry);
         assert!(text.contains(r#"pod_checkpointer_pod_phase{namespace="ns",pod="a",phase="active"} 1"#), "{text}");
         assert!(text.contains(r#"pod_checkpointer_pod_phase{namespace="ns",pod="a",phase="standby"} 0"#), "{text}");
         assert!(text.contains(r#"pod_checkpointer_pod_restorable{namespace="ns",pod="a"} 1"#), "{text}");
@@ -222,28 +175,25 @@ mod tests {
 
     #[test]
     fn a_pod_that_goes_away_leaves_no_series_behind() {
-        let metrics = Metrics::new();
+        let (metrics, registry) = registered();
         metrics.update(&report(vec![pod("a", Phase::Standby, Some(7)), pod("b", Phase::Standby, None)]));
         metrics.update(&report(vec![pod("b", Phase::Standby, None)]));
-        let text = metrics.encode();
+        let text = openmetrics::text(&registry);
         assert!(!text.contains(r#"pod="a""#), "{text}");
         assert!(text.contains(r#"pod="b""#), "{text}");
     }
 
     #[test]
     fn counters_have_the_names_that_alerts_use() {
-        let metrics = Metrics::new();
+        let (metrics, registry) = registered();
         metrics.transition(Phase::Standby, Phase::Active);
         metrics.step_failed("activate");
-        metrics.api_requests("list", 5);
-        metrics.api_requests("list", 3);
         metrics.api_read(1_700_000_000);
         metrics.leading(true);
-        let text = metrics.encode();
+        let text = openmetrics::text(&registry);
         for line in [
             r#"pod_checkpointer_transitions_total{from="standby",to="active"} 1"#,
             r#"pod_checkpointer_step_failures_total{step="activate"} 1"#,
-            r#"pod_checkpointer_api_requests_total{kind="list"} 5"#,
             "pod_checkpointer_last_api_read_timestamp_seconds 1700000000",
             "pod_checkpointer_leader 1",
             "pod_checkpointer_build_info{version=",

@@ -13,7 +13,6 @@ use crate::agent::reconcile::capture::CaptureError;
 use crate::agent::reconcile::reconciler::PassObserver;
 use crate::agent::reconcile::run_state::RunState;
 use crate::clock;
-use crate::cluster::client::ApiClient;
 use crate::moment::{BootInstant, Observation};
 use crate::pod::key::PodKey;
 use crate::pod::plan::Decision;
@@ -27,8 +26,6 @@ pub(super) struct Reporter {
     pub(super) view: watch::Sender<Arc<View>>,
     /// Prometheus.
     pub(super) metrics: Arc<Metrics>,
-    /// Whose requests are counted.
-    pub(super) requests: ApiClient,
     /// `status`, when no agent runs.
     pub(super) reports: RunState,
     /// What ends a process that hangs.
@@ -53,9 +50,6 @@ impl PassObserver for Reporter {
         if matches!(snapshot.api.answer, Answer::Listed(_)) {
             let ago = clock::now().since(snapshot.api.at).as_secs();
             self.metrics.api_read(clock::epoch_seconds() - i64::try_from(ago).unwrap_or(0));
-        }
-        for (kind, total) in self.requests.requests().by_kind() {
-            self.metrics.api_requests(kind, total);
         }
         let mut status = document(snapshot, decision);
         status.notes.extend(outcome.failed.iter().map(|failure| format!("failed, and tried again: {failure}")));

@@ -1,7 +1,7 @@
 //! One question to several API servers that are one cluster: the first that answers wins, everyone has a deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::io::{AsyncBufRead, AsyncReadExt};
@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::config::{ClientConfig, ClientConfigError, Server};
 use super::error::ApiError;
+use super::request_metrics::RequestMetrics;
+pub use super::request_metrics::Verb;
 
 /// What a question may take where its asker has no better idea.
 pub const LIMIT: Duration = Duration::from_secs(2);
@@ -21,19 +23,6 @@ const HEDGE: Duration = Duration::from_millis(300);
 /// below. Protects the memory of the node.
 const MAX_ANSWER: u64 = 64 << 20;
 const NO_PREFERENCE: usize = usize::MAX;
-
-/// How requests are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// One object.
-    Get,
-    /// A page of a list.
-    List,
-    /// A watch that was opened.
-    Watch,
-    /// Anything that writes.
-    Write,
-}
 
 /// A request, made anew for each server that is tried.
 #[derive(Clone)]
@@ -67,31 +56,6 @@ impl Call {
     }
 }
 
-/// Requests sent since the start, failed ones too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RequestCounts {
-    /// See [`Verb::Get`].
-    pub get: u64,
-    /// See [`Verb::List`].
-    pub list: u64,
-    /// See [`Verb::Watch`].
-    pub watch: u64,
-    /// See [`Verb::Write`].
-    pub write: u64,
-}
-
-impl RequestCounts {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.by_kind().iter().map(|(_, count)| count).sum()
-    }
-
-    /// Each kind by its name.
-    pub fn by_kind(&self) -> [(&'static str, u64); 4] {
-        [("get", self.get), ("list", self.list), ("watch", self.watch), ("write", self.write)]
-    }
-}
-
 /// Asks the API servers. Cheap to clone; clones share connections and the memory of who answered last.
 #[derive(Clone)]
 pub struct ApiClient(Arc<Inner>);
@@ -99,14 +63,15 @@ pub struct ApiClient(Arc<Inner>);
 struct Inner {
     servers: Vec<Server>,
     preferred: AtomicUsize,
-    counts: [AtomicU64; 4],
+    requests: RequestMetrics,
 }
 
 impl ApiClient {
     /// Reads the credentials; connects to nobody yet. Needs a running tokio runtime.
     pub async fn new(config: &ClientConfig) -> Result<Self, ClientConfigError> {
         let servers = config.connect().await?;
-        Ok(Self(Arc::new(Inner { servers, preferred: AtomicUsize::new(NO_PREFERENCE), counts: Default::default() })))
+        let (preferred, requests) = (AtomicUsize::new(NO_PREFERENCE), RequestMetrics::default());
+        Ok(Self(Arc::new(Inner { servers, preferred, requests })))
     }
 
     /// The server that answered last, or all of them, for people.
@@ -118,9 +83,8 @@ impl ApiClient {
     }
 
     /// Requests sent so far.
-    pub fn requests(&self) -> RequestCounts {
-        let n = |verb: Verb| self.0.counts[verb as usize].load(Ordering::Relaxed);
-        RequestCounts { get: n(Verb::Get), list: n(Verb::List), watch: n(Verb::Watch), write: n(Verb::Write) }
+    pub fn requests(&self) -> &RequestMetrics {
+        &self.0.requests
     }
 
     /// One object, which must be of `kind`: anything else that a confused server sends is nonsense, not an answer.
@@ -185,7 +149,7 @@ impl ApiClient {
         loop {
             for index in waiting.split_off(waiting.len() - start).into_iter().rev() {
                 let server = &inner.servers[index];
-                inner.counts[call.verb as usize].fetch_add(1, Ordering::Relaxed);
+                inner.requests.sent(call.verb);
                 let attempt = attempt(server.client.clone(), call.request()?);
                 running.push(async move { (index, attempt.await.map_err(|e| e.at(&server.name))) });
             }

@@ -4,11 +4,11 @@
 
 pub mod archives;
 pub mod checkpoint;
-pub mod counts;
 pub mod dump_log;
 pub mod job;
 mod late_archives;
 pub mod limits;
+pub mod metrics;
 pub mod publish;
 pub mod queue;
 pub mod records;

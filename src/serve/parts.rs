@@ -13,34 +13,34 @@ use crate::node::kubelet_api::{KubeletApi, KubeletSettings, KubeletTrust};
 use crate::serve::config::ServeConfig;
 use crate::serve::jobs::archives::Archives;
 use crate::serve::jobs::checkpoint::Checkpointer;
-use crate::serve::jobs::counts::Counts;
+use crate::serve::jobs::metrics::JobMetrics;
 use crate::serve::jobs::publish::Publisher;
 use crate::serve::jobs::queue::Queue;
 use crate::serve::jobs::records::Records;
 use crate::serve::jobs::worker::Worker;
 
 /// Who carries jobs out, with those that are on disk already.
-pub(super) fn worker(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) -> anyhow::Result<Arc<Worker>> {
+pub(super) fn worker(config: &ServeConfig, api: &ApiClient, metrics: &JobMetrics) -> anyhow::Result<Arc<Worker>> {
     let storage = &config.storage;
     std::fs::create_dir_all(storage).with_context(|| {
         format!("cannot use {} (STORAGE_BASE_PATH); mount a directory of the node there", storage.display())
     })?;
     let records = Records::open(Box::new(RootedDir::new(storage)))?;
-    let (queue, unended) = Queue::open(records, config.max_queue)?;
+    let (queue, unended) = Queue::open(records, config.max_queue, metrics.clone())?;
     let hands = Checkpointer {
         kubelet: kubelet(config),
         archives: Archives::new(&config.checkpoints),
         runtime_state: config.runtime_state.clone(),
         api: api.clone(),
-        publisher: publisher(config, api, counts),
+        publisher: publisher(config, api, metrics),
     };
-    let worker = Worker::new(queue, hands, Arc::clone(counts));
+    let worker = Worker::new(queue, hands, metrics.clone());
     worker.resume(unended);
     Ok(worker)
 }
 
 /// Who pushes images.
-pub fn publisher(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) -> Publisher {
+pub fn publisher(config: &ServeConfig, api: &ApiClient, metrics: &JobMetrics) -> Publisher {
     Publisher {
         prefix: config.image_prefix.clone(),
         plain_http: config.registry.plain_http.clone(),
@@ -49,7 +49,7 @@ pub fn publisher(config: &ServeConfig, api: &ApiClient, counts: &Arc<Counts>) ->
         namespace: config.namespace.clone(),
         secret: config.registry.pull_secret.clone(),
         api: api.clone(),
-        counts: Arc::clone(counts),
+        metrics: metrics.clone(),
     }
 }
 

@@ -3,7 +3,6 @@
 //! and the hands (`keeper`, `sweeper`). Archives are not taken here, nor read beyond their headers.
 
 pub mod archive_dir;
-pub mod counts;
 pub mod effective_policy;
 pub mod index;
 pub mod index_file;
@@ -61,7 +60,7 @@ pub async fn start(
     options: Options,
     api: Option<ApiClient>,
     in_use: Arc<dyn sweeper::InUse>,
-    counts: Arc<counts::Counts>,
+    metrics: metrics::RetentionMetrics,
     stop: impl Future<Output = ()>,
 ) {
     let Options { directory, state, node, source, pace } = options;
@@ -112,7 +111,7 @@ pub async fn start(
         api: api.clone(),
         told,
         done,
-        counts,
+        metrics,
     };
     tokio::select! {
         () = sweeper.run(stop) => {}

@@ -2,14 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use pod_checkpointer::agent::metrics::Metrics;
-use pod_checkpointer::pod::report::{Phase, PodReport, Report};
-use pod_checkpointer::serve::jobs::counts::Counted;
-use pod_checkpointer::serve::metrics;
-use pod_checkpointer::serve::metrics::Standing;
-use pod_checkpointer::serve::retention;
 use serde_json::Value;
 
+use super::metrics::{of_agent, of_serve};
 use super::{objects, root, text};
 
 const PREFIXES: [&str; 2] = ["pod_checkpointer_", "container_checkpoints_"];
@@ -33,30 +28,9 @@ fn named(expr: &str) -> BTreeSet<String> {
     words.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix))).map(str::to_owned).collect()
 }
 
-fn pod() -> PodReport {
-    PodReport {
-        namespace: "ns".to_owned(),
-        name: "p".to_owned(),
-        uid: None,
-        lineage: None,
-        phase: Phase::Active,
-        restorable: true,
-        reasons: Vec::new(),
-        decision: String::new(),
-        image_present: None,
-        assets_at: Some(1),
-    }
-}
-
 /// Names of metrics as they are scraped, a counter's with its ending.
 fn counted() -> BTreeSet<String> {
-    let standing = Standing { counted: Counted::default(), busy: 0, running: 0, api_requests: [("get", 0); 4] };
-    let metrics = Metrics::new();
-    metrics.update(&Report { pods: vec![pod()], notes: Vec::new() });
-    metrics.transition(Phase::Standby, Phase::Active);
-    metrics.step_failed("capture");
-    metrics.api_requests("get", 1);
-    let text = metrics.encode() + &metrics::encode(&standing, &retention::counts::Counts::default().now());
+    let text = of_agent() + &of_serve();
     let of_type = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         Some(match kind {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pod_checkpointer::serve::retention::archive_dir::ArchiveDir;
+use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
 use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
 use pod_checkpointer::serve::retention::spec;
 use serde_json::json;
@@ -22,7 +23,7 @@ fn called(second: i64) -> String {
 /// Everything that may go does.
 fn sweep(dir: &std::path::Path) -> (ArchiveDir, usize) {
     let policy = spec::read(&json!({"maxAge": "1ms", "maxTotalSizePerNode": "1Mi"})).unwrap().policy;
-    let mut keeper = ArchiveDir::open(dir, None, Arc::default()).unwrap();
+    let mut keeper = ArchiveDir::open(dir, None, RetentionMetrics::default()).unwrap();
     assert!(keeper.may_delete().unwrap());
     keeper.rescan().unwrap();
     let all = select(keeper.index(), &policy, &Circumstances::at(Timestamp::now()), Scope::All);
@@ -89,10 +90,10 @@ fn what_is_no_archive_inside_or_says_nothing_of_its_owner_stays() {
 fn a_directory_that_is_not_there_is_an_error_and_one_that_was_replaced_is_seen() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("checkpoints");
-    assert!(ArchiveDir::open(&dir, None, Arc::default()).is_err());
+    assert!(ArchiveDir::open(&dir, None, RetentionMetrics::default()).is_err());
     std::fs::create_dir(&dir).unwrap();
     put(&dir, C, 1);
-    let mut keeper = ArchiveDir::open(&dir, None, Arc::default()).unwrap();
+    let mut keeper = ArchiveDir::open(&dir, None, RetentionMetrics::default()).unwrap();
     keeper.rescan().unwrap();
     std::fs::rename(&dir, base.path().join("old")).unwrap();
     assert!(keeper.rescan().is_err());

@@ -1,11 +1,10 @@
 //! The keeper on a real directory, with archives as the runtime writes them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use pod_checkpointer::serve::retention::archive_dir::{ArchiveDir, Outcome};
-use pod_checkpointer::serve::retention::counts::Counts;
+use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
 use pod_checkpointer::serve::retention::policy::Policy;
 use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, Scope, select};
 
@@ -16,13 +15,13 @@ const C: [&str; 3] = ["shop", "web-0", "web"];
 struct SortKey {
     dir: tempfile::TempDir,
     state: tempfile::TempDir,
-    counts: Arc<Counts>,
+    metrics: RetentionMetrics,
 }
 
 impl SortKey {
     fn new() -> Self {
         let dir = || tempfile::tempdir().unwrap();
-        Self { dir: dir(), state: dir(), counts: Arc::default() }
+        Self { dir: dir(), state: dir(), metrics: RetentionMetrics::default() }
     }
 
     fn path(&self) -> &Path {
@@ -30,7 +29,7 @@ impl SortKey {
     }
 
     fn keeper(&self) -> ArchiveDir {
-        let mut keeper = ArchiveDir::open(self.path(), Some(self.state.path()), Arc::clone(&self.counts)).unwrap();
+        let mut keeper = ArchiveDir::open(self.path(), Some(self.state.path()), self.metrics.clone()).unwrap();
         assert!(keeper.may_delete().unwrap());
         keeper
     }
@@ -55,9 +54,8 @@ fn eleven_archives_become_the_ten_newest() {
     keeper.rescan().unwrap();
     assert_eq!(sweep(&mut keeper), 1);
     assert_eq!(names(place.path()), files[1..]);
-    let counted = place.counts.now();
-    assert_eq!((counted.read, counted.totals.archives), (11, 10));
-    assert!(counted.deleted.contains(&("number", 1)));
+    assert_eq!((place.metrics.reads(), place.metrics.archives("whole")), (11, 10));
+    assert_eq!(place.metrics.deletions("number"), 1);
 }
 
 #[test]
@@ -74,10 +72,10 @@ fn each_archive_is_read_once_ever() {
     drop(keeper);
     let mut keeper = place.keeper();
     assert!(!keeper.rescan().unwrap().is_empty());
-    assert_eq!(place.counts.now().read, 5, "after a restart too");
+    assert_eq!(place.metrics.reads(), 5, "after a restart too");
     let file = put(place.path(), C, 3);
     keeper.look(&[file].into()).unwrap();
-    assert_eq!(place.counts.now().read, 6, "it was written anew");
+    assert_eq!(place.metrics.reads(), 6, "it was written anew");
 }
 
 #[test]
@@ -91,7 +89,7 @@ fn an_index_that_is_damaged_or_of_another_directory_is_made_anew() {
         assert!(keeper.index().seen(&file).is_some());
         keeper.save().unwrap();
     }
-    assert_eq!(place.counts.now().read, 4);
+    assert_eq!(place.metrics.reads(), 4);
 }
 
 #[test]
@@ -148,7 +146,7 @@ fn of_two_instances_one_deletes() {
         put(place.path(), C, second);
     }
     let mut one = place.keeper();
-    let mut other = ArchiveDir::open(place.path(), None, Arc::default()).unwrap();
+    let mut other = ArchiveDir::open(place.path(), None, RetentionMetrics::default()).unwrap();
     assert!(!other.may_delete().unwrap());
     other.rescan().unwrap();
     assert_eq!(other.delete(&chosen(&other)[0]).unwrap(), Outcome::Left);

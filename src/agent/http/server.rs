@@ -16,11 +16,11 @@ use axum::{Json, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::View;
-use crate::agent::metrics::Metrics;
 use crate::clock;
 use crate::openmetrics;
 
@@ -38,8 +38,8 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 pub struct Sources {
     /// The last thing that the agent published.
     pub view: watch::Receiver<Arc<View>>,
-    /// What it counted.
-    pub metrics: Arc<Metrics>,
+    /// What it counts.
+    pub registry: Arc<Registry>,
 }
 
 /// Serves until dropped. An address that cannot be bound is reported once and tried again with back-off: it costs
@@ -124,7 +124,7 @@ async fn refuse_bodies(request: Request, next: Next) -> Response {
 }
 
 async fn serve_metrics(State(sources): State<Sources>) -> Response {
-    ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], sources.metrics.encode()).into_response()
+    ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], openmetrics::text(&sources.registry)).into_response()
 }
 
 async fn status(State(sources): State<Sources>) -> Response {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use super::size;
 use crate::cli::output::{self, Format};
 use crate::cli::{DONE, FAILED, MISUSED};
 use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
+use crate::serve::retention::metrics::RetentionMetrics;
 use crate::serve::retention::policy::Policy;
 use crate::serve::retention::policy_watch;
 use crate::serve::retention::select::{Circumstances, Deletion, Scope, select};
@@ -91,7 +91,7 @@ fn read(path: &Path) -> Result<Read, String> {
 fn prune(args: &PruneArgs, policy: &Policy) -> Result<u8, String> {
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(&policy.directory));
     let text = |why: crate::disk::files::FileError| why.to_string();
-    let mut keeper = ArchiveDir::open(&dir, None, Arc::default()).map_err(text)?;
+    let mut keeper = ArchiveDir::open(&dir, None, RetentionMetrics::default()).map_err(text)?;
     keeper.rescan().map_err(text)?;
     let mut known = Circumstances::at(Timestamp::now());
     known.room = keeper.room().ok();

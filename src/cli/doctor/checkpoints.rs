@@ -2,7 +2,6 @@
 //! them for us, a registry and an APIService that answer.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -16,6 +15,7 @@ use crate::node::criu::{Ability, abilities};
 use crate::node::kubelet_api::{Fault, KubeletApiError};
 use crate::serve;
 use crate::serve::config::{ServeArgs, ServeConfig};
+use crate::serve::jobs::metrics::JobMetrics;
 
 const LIMIT: Duration = Duration::from_secs(5);
 const APISERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
@@ -94,7 +94,7 @@ pub(super) async fn neighbours() -> Vec<Check> {
     let mut checks = vec![judge_kubelet(asked)];
     checks.push(match ApiClient::new(&serve::client_config(&config)).await {
         Ok(api) => {
-            let answer = serve::publisher(&config, &api, &Arc::default()).try_registry(LIMIT).await;
+            let answer = serve::publisher(&config, &api, &JobMetrics::default()).try_registry(LIMIT).await;
             judge_registry(&config.image_prefix, answer.map_err(|why| why.to_string()))
         }
         Err(why) => judge_registry(&config.image_prefix, Err(why.to_string())),

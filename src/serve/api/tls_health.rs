@@ -7,16 +7,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use prometheus_client::registry::Registry;
 
 use super::ca::CertificateAuthority;
 use super::identity::Authenticator;
-use crate::cluster::client::ApiClient;
-use crate::openmetrics::CONTENT_TYPE;
-use crate::serve::jobs::counts::Counts;
+use crate::openmetrics;
 use crate::serve::jobs::worker::Worker;
-use crate::serve::metrics;
-use crate::serve::metrics::Standing;
-use crate::serve::retention;
 
 /// Where the answers come from.
 #[derive(Clone)]
@@ -27,12 +23,8 @@ pub struct Sources {
     pub authenticator: Arc<Authenticator>,
     /// Does the work.
     pub worker: Arc<Worker>,
-    /// Counted it.
-    pub counts: Arc<Counts>,
-    /// What became of archives.
-    pub retained: Arc<retention::counts::Counts>,
-    /// Whose requests are counted.
-    pub api: ApiClient,
+    /// What is counted.
+    pub registry: Arc<Registry>,
 }
 
 /// Needs no identity.
@@ -55,12 +47,5 @@ async fn readyz(State(sources): State<Sources>) -> Response {
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {
-    let queue = sources.worker.queue();
-    let standing = Standing {
-        counted: sources.counts.now(),
-        busy: queue.busy(),
-        running: queue.running(),
-        api_requests: sources.api.requests().by_kind(),
-    };
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics::encode(&standing, &sources.retained.now())).into_response()
+    ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], openmetrics::text(&sources.registry)).into_response()
 }

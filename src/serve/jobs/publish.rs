@@ -2,12 +2,11 @@
 //! each push.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::archives::Found;
-use super::counts::Counts;
 use super::job::JobId;
+use super::metrics::JobMetrics;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::secret;
@@ -38,7 +37,7 @@ pub struct Publisher {
     /// For reading it.
     pub api: ApiClient,
     /// What was pushed.
-    pub counts: Arc<Counts>,
+    pub metrics: JobMetrics,
 }
 
 /// Why there is no image.
@@ -84,7 +83,7 @@ impl Publisher {
         let reference = Reference::parse(&format!("{}:{job}", self.prefix))?;
         let registry = self.registry(self.limit).await?;
         let pushed = push(&registry, &reference, archive.content, &archive.metadata, &|_| {}).await?;
-        self.counts.pushed(pushed.bytes);
+        self.metrics.pushed(pushed.bytes);
         tracing::info!(%job, image = %pushed.reference, digest = %pushed.digest, bytes = pushed.bytes, "pushed");
         Ok(pushed.reference)
     }

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::job::{Job, JobId};
 use super::limits;
+use super::metrics::{GaugeGuard, JobMetrics};
 use super::records::{Records, expired};
 use crate::clock;
 use crate::disk::files::FileError;
@@ -48,6 +49,7 @@ struct Inner {
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<PodLock>>>>,
     /// Every checkpoint begins in a later second than this: what an earlier process did in it nobody remembers.
     opened: i64,
+    metrics: JobMetrics,
 }
 
 /// One at a time has it, for one pod.
@@ -60,11 +62,18 @@ pub struct PodLock {
 /// Room for a job, until it is dropped.
 pub struct QueueSlot {
     _room: OwnedSemaphorePermit,
+    _counted: GaugeGuard,
+}
+
+/// One of the checkpoints that may run at a time, until it is dropped.
+pub struct RunPermit {
+    _hand: OwnedSemaphorePermit,
+    _counted: GaugeGuard,
 }
 
 impl Queue {
     /// With the jobs that are on disk; returns those that have not ended.
-    pub fn open(records: Records, size: usize) -> Result<(Self, Vec<Job>), FileError> {
+    pub fn open(records: Records, size: usize, metrics: JobMetrics) -> Result<(Self, Vec<Job>), FileError> {
         let (found, unread) = records.load()?;
         for line in unread {
             tracing::warn!("a job's record cannot be read and is left alone: {line}");
@@ -79,6 +88,7 @@ impl Queue {
             hands: Arc::new(Semaphore::new(limits::RUNNING)),
             turns: Mutex::default(),
             opened: clock::epoch_seconds(),
+            metrics,
         };
         Ok((Self(Arc::new(inner)), unended))
     }
@@ -87,7 +97,7 @@ impl Queue {
     pub async fn take(&self, job: Job) -> Result<(QueueSlot, Follower), RequestDenied> {
         let room = Arc::clone(&self.0.room);
         let place = match room.try_acquire_owned() {
-            Ok(permit) => QueueSlot { _room: permit },
+            Ok(permit) => QueueSlot { _room: permit, _counted: self.0.metrics.in_queue() },
             Err(tokio::sync::TryAcquireError::NoPermits) => return Err(RequestDenied::Full(self.0.size)),
             Err(tokio::sync::TryAcquireError::Closed) => return Err(RequestDenied::Closing),
         };
@@ -144,7 +154,7 @@ impl Queue {
     }
 
     /// Waits until nobody else works on the pod, and for a free hand.
-    pub async fn turn(&self, pod: &str) -> (tokio::sync::OwnedMutexGuard<PodLock>, OwnedSemaphorePermit) {
+    pub async fn turn(&self, pod: &str) -> (tokio::sync::OwnedMutexGuard<PodLock>, RunPermit) {
         let queue = {
             let mut turns = self.0.turns.lock();
             let now = clock::epoch_seconds();
@@ -157,7 +167,7 @@ impl Queue {
         loop {
             // Never closed; asked again all the same.
             if let Ok(hand) = Arc::clone(&self.0.hands).acquire_owned().await {
-                return (turn, hand);
+                return (turn, RunPermit { _hand: hand, _counted: self.0.metrics.runs() });
             }
         }
     }

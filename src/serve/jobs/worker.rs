@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::checkpoint::{Checkpointer, owner_of};
-use super::counts::Counts;
 use super::job::{Event, Job, State};
 use super::late_archives::LateArchives;
 use super::limits;
+use super::metrics::JobMetrics;
 use super::queue::{Follower, Queue, QueueSlot, RequestDenied};
 use crate::clock;
 
@@ -19,16 +19,16 @@ use crate::clock;
 pub struct Worker {
     queue: Queue,
     hands: Arc<Checkpointer>,
-    counts: Arc<Counts>,
+    metrics: JobMetrics,
     late_archives: LateArchives,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Worker {
     /// Nothing is carried out yet.
-    pub fn new(queue: Queue, hands: Checkpointer, counts: Arc<Counts>) -> Arc<Self> {
+    pub fn new(queue: Queue, hands: Checkpointer, metrics: JobMetrics) -> Arc<Self> {
         let late_archives = LateArchives::new(hands.archives.clone());
-        Arc::new(Self { queue, hands: Arc::new(hands), counts, late_archives, tasks: Mutex::default() })
+        Arc::new(Self { queue, hands: Arc::new(hands), metrics, late_archives, tasks: Mutex::default() })
     }
 
     /// Where jobs are looked up.
@@ -45,14 +45,14 @@ impl Worker {
     }
 
     async fn admit(self: &Arc<Self>, job: Job) -> Result<Follower, RequestDenied> {
-        let (place, follower) = self.queue.take(job.clone()).await.inspect_err(|_| self.counts.declined())?;
+        let (place, follower) = self.queue.take(job.clone()).await.inspect_err(|_| self.metrics.declined())?;
         let order = &job.order;
         tracing::info!(
             job = %job.id, caller = %job.caller, pod = %format!("{}/{}", order.namespace, order.pod), uid = %job.pod_uid,
             containers = %names(&job), delete = order.delete_pod, seal = order.seal_to.as_deref().unwrap_or(""),
             asynchronous = order.asynchronous, "a checkpoint was accepted"
         );
-        self.counts.accepted();
+        self.metrics.accepted();
         self.spawn(job, Some(place));
         Ok(follower)
     }
@@ -156,11 +156,11 @@ impl Worker {
         let seconds = job.changed - job.accepted;
         let files = job.taken.iter().map(|taken| taken.file.as_str()).collect::<Vec<_>>().join(", ");
         if let State::Failed { reason, .. } = &job.state {
-            self.counts.failed();
+            self.metrics.failed();
             tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
             return;
         }
-        self.counts.done();
+        self.metrics.done();
         let image = job.image.as_deref().unwrap_or("");
         tracing::info!(job = %job.id, seconds, %files, image, deleted = job.order.delete_pod, "a checkpoint is done");
     }

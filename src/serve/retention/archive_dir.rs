@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::counts::Counts;
 use super::index::{Found, Index, KEEP, Seen, stem};
+use super::metrics::RetentionMetrics;
 use super::policy::Key;
 use super::select::Deletion;
 use super::{index_file, inspect};
@@ -31,7 +31,7 @@ pub struct ArchiveDir {
     remembered: HashMap<String, Seen>,
     state: Option<RootedDir>,
     unsaved: bool,
-    counts: Arc<Counts>,
+    metrics: RetentionMetrics,
 }
 
 /// Whether a selected file was removed.
@@ -45,12 +45,12 @@ pub enum Outcome {
 
 impl ArchiveDir {
     /// Opens the directory; `state` is where the index is kept between runs, if anywhere. Looks at nothing yet.
-    pub fn open(path: &Path, state: Option<&Path>, counts: Arc<Counts>) -> Result<Self, FileError> {
+    pub fn open(path: &Path, state: Option<&Path>, metrics: RetentionMetrics) -> Result<Self, FileError> {
         let dir = Directory::open(path)?;
         let state = state.map(own).transpose()?;
         let known = state.as_ref().and_then(|state| state.read(INDEX, LONGEST_INDEX).ok());
         let remembered = known.and_then(|text| index_file::read(&text, &called(path))).unwrap_or_default();
-        Ok(Self { dir, claim: None, index: Index::default(), remembered, state, unsaved: false, counts })
+        Ok(Self { dir, claim: None, index: Index::default(), remembered, state, unsaved: false, metrics })
     }
 
     /// What lies there.
@@ -105,7 +105,7 @@ impl ArchiveDir {
             }
         }
         self.remembered = HashMap::new();
-        self.counts.there(self.index.totals());
+        self.metrics.there(self.index.totals());
         Ok(touched)
     }
 
@@ -120,7 +120,7 @@ impl ArchiveDir {
             touched.extend(self.look_at(&sealed)?);
             self.look_at_description(&format!("{sealed}{}", sidecar::ENDING))?;
         }
-        self.counts.there(self.index.totals());
+        self.metrics.there(self.index.totals());
         Ok(touched)
     }
 
@@ -174,7 +174,7 @@ impl ArchiveDir {
     }
 
     fn read(&mut self, file: &str, is_sealed: bool, stamp: Stamp, beside: Option<Stamp>) -> Seen {
-        self.counts.read();
+        self.metrics.read();
         self.unsaved = true;
         let found = if is_sealed { inspect::sealed(&self.dir, file) } else { inspect::plain(&self.dir, file) };
         Seen { stamp, beside, found }
@@ -197,18 +197,18 @@ impl ArchiveDir {
         }
         self.index.forget(file);
         self.unsaved = true;
-        self.counts.deleted(&deletion.why, deletion.size);
+        self.metrics.deleted(&deletion.why, deletion.size);
         Ok(Outcome::Removed)
     }
 
     /// Counts a deletion that failed.
     pub fn failed(&self) {
-        self.counts.failed();
+        self.metrics.failed();
     }
 
     /// Makes removals durable.
     pub fn settle(&mut self) -> Result<(), FileError> {
-        self.counts.there(self.index.totals());
+        self.metrics.there(self.index.totals());
         self.dir.sync()
     }
 

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::counts::Counts;
 use super::effective_policy::EffectivePolicy;
+use super::metrics::RetentionMetrics;
 use super::policy::{Key, Owner, Policy};
 use super::select::{Circumstances, Scope};
 use super::status::{self, DeletedArchive, SweepStatus};
@@ -105,7 +105,7 @@ pub struct Sweeper {
     /// Where deletions are told, a round at a time.
     pub done: mpsc::Sender<Vec<DeletedArchive>>,
     /// For metrics.
-    pub counts: Arc<Counts>,
+    pub metrics: RetentionMetrics,
 }
 
 /// What woke it.
@@ -132,7 +132,7 @@ impl Sweeper {
             let pace = owner_watch::OwnerWatchTimings { round: self.pace.orphans, apart: self.pace.apart };
             Task(tokio::spawn(owner_watch::run(api, asked, tell_gone, pace)))
         });
-        let mut hands = PassWorker::new(self.directory.clone(), self.state.clone(), Arc::clone(&self.counts));
+        let mut hands = PassWorker::new(self.directory.clone(), self.state.clone(), self.metrics.clone());
         let mut ticks = interval(self.pace.tick);
         let mut rescans = interval(self.pace.rescan);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

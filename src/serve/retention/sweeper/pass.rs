@@ -11,8 +11,8 @@ use super::undeletable::Refused;
 use crate::disk::directory::Room;
 use crate::disk::files::FileError;
 use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
-use crate::serve::retention::counts::Counts;
 use crate::serve::retention::index::{Index, Totals};
+use crate::serve::retention::metrics::RetentionMetrics;
 use crate::serve::retention::policy::{Key, Policy};
 use crate::serve::retention::select::{Circumstances, Deletion, select};
 use crate::serve::retention::status::DeletedArchive;
@@ -60,7 +60,7 @@ pub(super) struct Ended {
 pub(super) struct PassWorker {
     directory: PathBuf,
     state: PathBuf,
-    counts: Arc<Counts>,
+    metrics: RetentionMetrics,
     keeper: Option<ArchiveDir>,
     /// What a dry run has said already.
     said: BTreeSet<Arc<str>>,
@@ -73,9 +73,9 @@ pub(super) struct PassWorker {
 }
 
 impl PassWorker {
-    pub(super) fn new(directory: PathBuf, state: PathBuf, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(directory: PathBuf, state: PathBuf, metrics: RetentionMetrics) -> Self {
         let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), Refused::default());
-        Self { directory, state, counts, keeper: None, said, owed, refused, waiting: false }
+        Self { directory, state, metrics, keeper: None, said, owed, refused, waiting: false }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -88,7 +88,7 @@ impl PassWorker {
 
     /// Carries it out on a thread of its own.
     pub(super) async fn round(self, round: Round) -> (Self, Ended) {
-        let spare = Self::new(self.directory.clone(), self.state.clone(), Arc::clone(&self.counts));
+        let spare = Self::new(self.directory.clone(), self.state.clone(), self.metrics.clone());
         let carried_out = tokio::task::spawn_blocking(move || {
             let mut hands = self;
             let ended = hands.carry_out(round);
@@ -120,7 +120,7 @@ impl PassWorker {
         let keeper = match &mut self.keeper {
             Some(keeper) => keeper,
             none => {
-                let keeper = ArchiveDir::open(&self.directory, Some(&self.state), Arc::clone(&self.counts))?;
+                let keeper = ArchiveDir::open(&self.directory, Some(&self.state), self.metrics.clone())?;
                 (round.look, round.start) = (Look::Everything, true);
                 none.insert(keeper)
             }
