@@ -11,6 +11,7 @@ pub mod fuzzed;
 pub mod identity;
 pub mod objects;
 pub mod pods;
+pub mod requests;
 pub mod reviews;
 pub mod scheduling;
 pub mod secret;

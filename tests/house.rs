@@ -13,7 +13,7 @@ const LONGEST: usize = 400;
 const LONGEST_MAIN: usize = 40;
 
 /// What decides, sanitises or reads objects: values in, values out.
-const PURE: [&str; 28] = [
+const PURE: [&str; 29] = [
     "src/archive/header.rs",
     "src/archive/metadata.rs",
     "src/archive/name.rs",
@@ -26,6 +26,7 @@ const PURE: [&str; 28] = [
     "src/serve/jobs/subject.rs",
     "src/serve/api/checkpoints/route.rs",
     "src/node/kubelet_api/errors.rs",
+    "src/checkpoint_api.rs",
     "src/image.rs",
     "src/registry/challenge.rs",
     "src/registry/credentials.rs",
@@ -128,7 +129,7 @@ fn part(module: &[String]) -> &str {
 }
 
 /// What each part may import besides itself. Whatever stands here, it must have no cycle; see the test.
-const MAY: [(&str, &[&str]); 22] = [
+const MAY: [(&str, &[&str]); 23] = [
     // A crate of its own, with `cli` alone from this one.
     ("main", &[]),
     (
@@ -136,6 +137,7 @@ const MAY: [(&str, &[&str]); 22] = [
         &[
             "agent",
             "archive",
+            "checkpoint_api",
             "clock",
             "cluster",
             "config",
@@ -158,6 +160,7 @@ const MAY: [(&str, &[&str]); 22] = [
         "serve",
         &[
             "archive",
+            "checkpoint_api",
             "clock",
             "cluster",
             "config",
@@ -184,6 +187,7 @@ const MAY: [(&str, &[&str]); 22] = [
     ("pod", &["dns_name", "duration", "moment", "quantity"]),
     ("clock", &["moment"]),
     ("archive", &[]),
+    ("checkpoint_api", &[]),
     ("http_client", &[]),
     ("disk", &[]),
     ("dns_name", &[]),

@@ -118,7 +118,7 @@ mod tests {
             Outcome::Warn
         );
         assert_eq!(
-            unreachable_or_refused("api", &role(&Scope::All, "a"), &ApiError::Refused("401".to_owned())).outcome,
+            unreachable_or_refused("api", &role(&Scope::All, "a"), &ApiError::Unauthorized("401".to_owned())).outcome,
             Outcome::Fail
         );
     }
