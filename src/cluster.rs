@@ -12,6 +12,7 @@ pub mod identity;
 pub mod objects;
 pub mod pods;
 pub mod request_metrics;
+pub mod requests;
 pub mod reviews;
 pub mod scheduling;
 pub mod secret;

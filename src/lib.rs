@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod archive;
+pub mod checkpoint_api;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

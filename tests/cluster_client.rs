@@ -42,16 +42,20 @@ UDt5AiAf2z0A0BjD9tFCT0JHiqdV5R+KNVALSyZADRtSczF2ig==
 #[derive(Debug, PartialEq)]
 enum Class {
     Unavailable,
-    Refused,
-    Denied,
+    Busy,
+    Unauthorized,
+    Forbidden,
+    Conflict,
     Invalid,
 }
 
 fn class(error: &ApiError) -> Class {
     match error {
         ApiError::Unavailable(_) => Class::Unavailable,
-        ApiError::Refused(_) => Class::Refused,
-        ApiError::Denied(_) => Class::Denied,
+        ApiError::TooManyRequests(_) => Class::Busy,
+        ApiError::Unauthorized(_) => Class::Unauthorized,
+        ApiError::Forbidden(_) => Class::Forbidden,
+        ApiError::Conflict(_) => Class::Conflict,
         ApiError::Invalid(_) => Class::Invalid,
         other => panic!("{other}"),
     }
@@ -62,12 +66,13 @@ fn class(error: &ApiError) -> Class {
 #[case::black_hole(Mode::BlackHole, Class::Unavailable)]
 #[case::too_slow(Mode::Slow(Duration::from_secs(60)), Class::Unavailable)]
 #[case::garbage(Mode::Garbage, Class::Unavailable)]
-#[case::overloaded(Mode::Status(429), Class::Unavailable)]
+#[case::overloaded(Mode::Status(429), Class::Busy)]
 #[case::broken(Mode::Status(500), Class::Unavailable)]
 #[case::starting(Mode::Status(503), Class::Unavailable)]
-#[case::dead_token(Mode::Status(401), Class::Refused)]
-#[case::no_right(Mode::Status(403), Class::Denied)]
-#[case::conflict(Mode::Status(409), Class::Invalid)]
+#[case::dead_token(Mode::Status(401), Class::Unauthorized)]
+#[case::no_right(Mode::Status(403), Class::Forbidden)]
+#[case::conflict(Mode::Status(409), Class::Conflict)]
+#[case::too_large(Mode::Status(422), Class::Invalid)]
 #[tokio::test]
 async fn every_way_to_fail_has_its_class(#[case] mode: Mode, #[case] expected: Class) {
     let api = FakeApi::start().await;
@@ -127,7 +132,7 @@ async fn a_refusal_outranks_silence_and_an_answer_outranks_a_refusal() {
     refusing.go(Mode::Status(401)).await;
     hole.go(Mode::BlackHole).await;
     let client = client(&[&refusing, &hole]).await;
-    assert_eq!(class(&ask(&client).await.unwrap_err()), Class::Refused);
+    assert_eq!(class(&ask(&client).await.unwrap_err()), Class::Unauthorized);
     hole.go(Mode::Up).await;
     ask(&client).await.expect("the other one accepts us");
 }

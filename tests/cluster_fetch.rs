@@ -168,7 +168,7 @@ async fn the_daemonset_and_the_node_say_whether_the_agent_belongs_here() {
         // 404 in the API's own words would be an answer; every other failure must not read as "gone".
         match mode {
             Mode::Status(404) => assert_eq!(answer, Ok(Scheduling::Deleted)),
-            Mode::Status(401) => assert!(matches!(answer, Err(ApiError::Refused(_))), "{answer:?}"),
+            Mode::Status(401) => assert!(matches!(answer, Err(ApiError::Unauthorized(_))), "{answer:?}"),
             _ => assert!(matches!(answer, Err(ApiError::Unavailable(_))), "{answer:?}"),
         }
         api.go(Mode::Up).await;

@@ -13,7 +13,7 @@ const LONGEST: usize = 400;
 const LONGEST_MAIN: usize = 40;
 
 /// What decides, sanitises or reads objects: values in, values out.
-const PURE: [&str; 29] = [
+const PURE: [&str; 30] = [
     "src/archive/header.rs",
     "src/archive/metadata.rs",
     "src/archive/name.rs",
@@ -27,6 +27,7 @@ const PURE: [&str; 29] = [
     "src/serve/jobs/subject.rs",
     "src/serve/api/checkpoints/route.rs",
     "src/node/kubelet_api/errors.rs",
+    "src/checkpoint_api.rs",
     "src/image.rs",
     "src/registry/challenge.rs",
     "src/registry/credentials.rs",
@@ -129,7 +130,7 @@ fn part(module: &[String]) -> &str {
 }
 
 /// What each part may import besides itself. Whatever stands here, it must have no cycle; see the test.
-const MAY: [(&str, &[&str]); 24] = [
+const MAY: [(&str, &[&str]); 25] = [
     // A crate of its own, with `cli` alone from this one.
     ("main", &[]),
     (
@@ -137,6 +138,7 @@ const MAY: [(&str, &[&str]); 24] = [
         &[
             "agent",
             "archive",
+            "checkpoint_api",
             "clock",
             "cluster",
             "config",
@@ -148,7 +150,6 @@ const MAY: [(&str, &[&str]); 24] = [
             "image",
             "logs",
             "node",
-            "percent",
             "pod",
             "registry",
             "seal",
@@ -176,6 +177,7 @@ const MAY: [(&str, &[&str]); 24] = [
         "serve",
         &[
             "archive",
+            "checkpoint_api",
             "clock",
             "cluster",
             "config",
@@ -187,7 +189,6 @@ const MAY: [(&str, &[&str]); 24] = [
             "moment",
             "node",
             "openmetrics",
-            "percent",
             "quantity",
             "registry",
             "seal",
@@ -203,6 +204,7 @@ const MAY: [(&str, &[&str]); 24] = [
     ("pod", &["dns_name", "duration", "moment", "quantity"]),
     ("clock", &["moment"]),
     ("archive", &[]),
+    ("checkpoint_api", &["percent"]),
     ("http_client", &["error_chain"]),
     ("disk", &[]),
     ("dns_name", &[]),

@@ -13,6 +13,8 @@ use super::output::{self, Format};
 use super::progress::Progress;
 use super::service_api::{self, AskError, ClusterArgs, Reply};
 use super::{DONE, FAILED, MISUSED, runtime};
+use crate::checkpoint_api;
+use crate::cluster::requests;
 use order::Order;
 
 /// Shown below `checkpoint --help`.
@@ -119,7 +121,7 @@ async fn containers(client: &kube::Client, order: &Order) -> Result<Vec<Option<S
     if !order.needs_containers() {
         return Ok(vec![order.target.container.clone()]);
     }
-    let path = format!("/api/v1/namespaces/{}/pods/{}", order.target.namespace, order.target.pod);
+    let path = requests::pod_path(&order.target.namespace, &order.target.pod);
     let reply = service_api::ask(client, Method::GET, &path, Bytes::new()).await.map_err(|why| why.to_string())?;
     let pod = reply.json().filter(|_| reply.status.is_success());
     let pod = pod.ok_or_else(|| format!("cannot see which containers the pod has: {}", outcome::why(&reply, order)))?;
@@ -135,7 +137,7 @@ async fn one(client: &kube::Client, order: &Order, container: Option<&str>) -> R
     if order.no_wait() {
         return reply.json().ok_or_else(|| "the answer is not JSON".to_owned());
     }
-    let path = service_api::url::checkpoint(&order.target.namespace, &identifier);
+    let path = checkpoint_api::checkpoint_url(&order.target.namespace, &identifier);
     let settled = service_api::settled(client, &path, None).await;
     drop(progress);
     let later = || format!("; it may go on: ask again with `kubectl get --raw {path}`");

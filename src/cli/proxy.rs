@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::service_api::ClusterArgs;
 use super::{DONE, FAILED, MISUSED, output, runtime};
+use crate::checkpoint_api::{ARCHIVES_OF_CORE, CHECKPOINT_OF_SERVICE, IMAGE_OF_SERVICE};
 use guard::Hosts;
 
 /// Shown below `proxy --help`.
@@ -161,7 +162,7 @@ impl Proxy {
 
 fn cluster_router(proxy: Proxy) -> Router {
     Router::new()
-        .route("/api/v1/namespaces/{namespace}/pods/{pod}/checkpoint", post(literal::archives))
+        .route(ARCHIVES_OF_CORE, post(literal::archives))
         .fallback(through::pass)
         .layer(from_fn_with_state(Arc::clone(&proxy.hosts), guard::check))
         .with_state(proxy)
@@ -169,8 +170,8 @@ fn cluster_router(proxy: Proxy) -> Router {
 
 fn service_router(proxy: Proxy) -> Router {
     Router::new()
-        .route("/checkpoint/{namespace}/{pod}/{container}", post(literal::image))
-        .route("/checkpoint", get(literal::state))
+        .route(IMAGE_OF_SERVICE, post(literal::image))
+        .route(CHECKPOINT_OF_SERVICE, get(literal::state))
         .fallback(literal::unknown)
         .layer(from_fn_with_state(Arc::clone(&proxy.hosts), guard::check))
         .with_state(proxy)

@@ -13,6 +13,7 @@ use kube::client::Body;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::checkpoint_api::waiting;
 use crate::cluster::config::{ClientConfigError, from_environment};
 
 /// No answer of `serve` is longer.
@@ -121,7 +122,7 @@ pub(super) async fn settled(client: &kube::Client, path: &str, within: Option<Du
     loop {
         let left = within.map(|within| within.saturating_sub(began.elapsed()));
         let round = left.map_or(ROUND, |left| ROUND.min(left.as_secs()));
-        let asked = ask(client, Method::GET, &url::waiting(path, round), Bytes::new()).await;
+        let asked = ask(client, Method::GET, &waiting(path, round), Bytes::new()).await;
         match &asked {
             Ok(reply) if reply.status == StatusCode::ACCEPTED => {
                 (wait, heard) = (FIRST_RETRY, Instant::now());

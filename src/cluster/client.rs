@@ -181,7 +181,7 @@ impl ApiClient {
 /// Nobody else need be asked. A 403 of the server that has been answering is about the object; asking the others too
 /// would be noise.
 fn settles<T>(result: &Result<T, ApiError>, preferred: bool) -> bool {
-    result.as_ref().map_or_else(|e| e.is_answer() || (preferred && matches!(e, ApiError::Denied(_))), |_| true)
+    result.as_ref().map_or_else(|e| e.is_answer() || (preferred && matches!(e, ApiError::Forbidden(_))), |_| true)
 }
 
 fn object(bytes: &[u8], kind: &str) -> Result<Value, String> {
@@ -206,6 +206,8 @@ impl Failures {
         let all = self.0.iter().map(ApiError::detail).collect::<Vec<_>>().join("; ");
         if self.0.iter().all(|e| matches!(e, ApiError::NoRoute(_))) {
             ApiError::NoRoute(all)
+        } else if self.0.iter().all(|e| matches!(e, ApiError::TooManyRequests(_))) {
+            ApiError::TooManyRequests(all)
         } else {
             ApiError::Unavailable(all)
         }

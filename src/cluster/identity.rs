@@ -9,9 +9,10 @@ use tracing::warn;
 
 use super::client::ApiClient;
 use super::error::ApiError;
+use super::requests;
 use crate::pod::key::Uid;
 
-const PATH: &str = "/api/v1/namespaces/kube-system";
+const NAMESPACE: &str = "kube-system";
 
 /// What the guard says of the cluster that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +58,13 @@ impl Guard {
         if self.is_off() {
             return Ok(ClusterMatch::Unguarded);
         }
-        match client.get(PATH, "Namespace", limit).await {
+        match requests::get_namespace(client, NAMESPACE, limit).await {
             Ok(namespace) => {
                 let uid = namespace.pointer("/metadata/uid").and_then(|u| u.as_str());
                 let uid = uid.ok_or_else(|| ApiError::Unavailable("namespace kube-system has no uid".to_owned()))?;
                 Ok(self.compare(Uid::from(uid)))
             }
-            Err(ApiError::Denied(why)) => {
+            Err(ApiError::Forbidden(why)) => {
                 self.off.store(true, Ordering::Relaxed);
                 if !self.told.swap(true, Ordering::Relaxed) {
                     warn!(%why, "cannot tell clusters apart: allow `get` on namespace kube-system to guard against an emptied etcd");

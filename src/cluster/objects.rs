@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
+use super::requests;
 use super::tokens::{self, TokenTerms};
 use crate::dns_name::check_name;
 use crate::pod::asset_refs::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
@@ -78,20 +79,23 @@ impl ObjectCache {
 }
 
 async fn object(client: &ApiClient, namespace: &str, wanted: &ObjectRef) -> Result<Fetched, ApiError> {
-    let (plural, kind) = match wanted.kind {
-        ObjectKind::Secret => ("secrets", "Secret"),
-        ObjectKind::ConfigMap => ("configmaps", "ConfigMap"),
+    let kind = match wanted.kind {
+        ObjectKind::Secret => "Secret",
+        ObjectKind::ConfigMap => "ConfigMap",
     };
     if let Err(bad) = check_name(kind, &wanted.name) {
         return Ok(Fetched::Denied(bad.to_string()));
     }
-    let path = format!("/api/v1/namespaces/{namespace}/{plural}/{}", wanted.name);
-    match client.get(&path, kind, LIMIT).await {
+    let answer = match wanted.kind {
+        ObjectKind::Secret => requests::get_secret(client, namespace, &wanted.name, LIMIT).await,
+        ObjectKind::ConfigMap => requests::get_config_map(client, namespace, &wanted.name, LIMIT).await,
+    };
+    match answer {
         Ok(value) => content(wanted.kind, &value)
             .map(Fetched::Found)
             .ok_or_else(|| ApiError::Unavailable(format!("{kind} {namespace}/{} came garbled", wanted.name))),
         Err(ApiError::NotFound(_)) => Ok(Fetched::Missing),
-        Err(ApiError::Denied(why)) => Ok(Fetched::Denied(why)),
+        Err(ApiError::Forbidden(why)) => Ok(Fetched::Denied(why)),
         Err(other) => Err(other),
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::client::ApiClient;
 use super::error::ApiError;
+use super::requests::{self, Review};
 use cache::{Cache, Key};
 
 /// An answer is used again for so long. A right that was taken away ends no later.
@@ -96,10 +97,10 @@ impl Reviews {
         let audiences: Vec<&str> = audience.into_iter().collect();
         let review = json!({
             "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenReview",
+            "kind": Review::Token.kind(),
             "spec": {"token": token, "audiences": audiences},
         });
-        let answer = self.ask("/apis/authentication.k8s.io/v1/tokenreviews", &review, "TokenReview").await?;
+        let answer = self.ask(Review::Token, &review).await?;
         let caller = holder(&answer, audience)?;
         self.0.callers.put(key, caller.clone());
         Ok(caller)
@@ -113,7 +114,7 @@ impl Reviews {
         }
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
+            "kind": Review::SubjectAccess.kind(),
             "spec": {
                 "user": caller.user,
                 "uid": caller.uid,
@@ -129,19 +130,18 @@ impl Reviews {
                 },
             },
         });
-        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let verdict = verdict(&self.ask(path, &review, "SubjectAccessReview").await?)?;
+        let verdict = verdict(&self.ask(Review::SubjectAccess, &review).await?)?;
         self.0.verdicts.put(key, verdict.clone());
         Ok(verdict)
     }
 
-    async fn ask(&self, path: &str, review: &Value, kind: &str) -> Result<Value, ApiError> {
+    async fn ask(&self, kind: Review, review: &Value) -> Result<Value, ApiError> {
         let asking = async {
             // The semaphore is never closed.
             let _turn = self.0.turns.acquire().await;
-            self.0.client.post(path, review, kind, LIMIT).await
+            requests::review(&self.0.client, kind, review, LIMIT).await
         };
-        let late = || ApiError::Unavailable(format!("no turn to ask for a {kind} within {LIMIT:?}"));
+        let late = || ApiError::Unavailable(format!("no turn to ask for a {} within {LIMIT:?}", kind.kind()));
         tokio::time::timeout(LIMIT + Duration::from_millis(100), asking).await.unwrap_or_else(|_| Err(late()))
     }
 }

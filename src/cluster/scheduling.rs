@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::client::ApiClient;
 use super::error::ApiError;
+use super::requests;
 use crate::pod::snapshot::Scheduling;
 
 /// Asks for the DaemonSet. An API that cannot be asked is an error. And, if it is there, for the Node.
@@ -18,19 +19,18 @@ pub async fn daemonset_state(
     node: &str,
     limit: Duration,
 ) -> Result<Scheduling, ApiError> {
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}");
-    let daemonset = match client.get(&path, "DaemonSet", limit).await {
+    let daemonset = match requests::get_daemon_set(client, namespace, name, limit).await {
         Ok(found) => found,
         Err(ApiError::NotFound(_)) => return Ok(Scheduling::Deleted),
-        Err(ApiError::Denied(why)) => return Ok(Scheduling::NotAllowed(why)),
+        Err(ApiError::Forbidden(why)) => return Ok(Scheduling::NotAllowed(why)),
         Err(other) => return Err(other),
     };
-    match client.get(&format!("/api/v1/nodes/{node}"), "Node", limit).await {
+    match requests::get_node(client, node, limit).await {
         Ok(node) => Ok(match runs_on(&daemonset, &node) {
             Scheduled::Runs => Scheduling::Wanted,
             Scheduled::Excluded(why) => Scheduling::Excluded(why),
         }),
-        Err(ApiError::Denied(why)) => Ok(Scheduling::NotAllowed(why)),
+        Err(ApiError::Forbidden(why)) => Ok(Scheduling::NotAllowed(why)),
         // A Node that is not registered (yet) says nothing about where the DaemonSet belongs.
         Err(ApiError::NotFound(_)) => Ok(Scheduling::Wanted),
         Err(other) => Err(other),

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
+use super::requests;
 
 /// What was asked for. No `Debug`: it is secret.
 pub struct Secret {
@@ -38,8 +39,7 @@ impl Secret {
 
 /// Reads the Secret; none only if the API server says that there is none. Both names must be valid.
 pub async fn get(client: &ApiClient, namespace: &str, name: &str, keys: &[&str]) -> Result<Option<Secret>, ApiError> {
-    let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
-    match client.get(&path, "Secret", LIMIT).await {
+    match requests::get_secret(client, namespace, name, LIMIT).await {
         Ok(object) => Secret::of(&object, keys).map(Some),
         Err(ApiError::NotFound(_)) => Ok(None),
         Err(why) => Err(why),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
+use super::requests;
 use crate::dns_name::check_name;
 use crate::pod::asset_refs::{FetchedToken, TokenRef};
 
@@ -69,15 +70,15 @@ pub async fn fetch(
     {
         return Ok(FetchedToken::Granted { token: token.clone(), expires_at: claims.exp });
     }
-    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{}/token", wanted.service_account);
-    let denied = match client.post(&path, &request(wanted, terms), "TokenRequest", LIMIT).await {
+    let asked = request(wanted, terms);
+    let denied = match requests::create_token(client, namespace, &wanted.service_account, &asked, LIMIT).await {
         Ok(answer) => return granted(&answer),
-        Err(ApiError::Denied(why)) => format!(
+        Err(ApiError::Forbidden(why)) => format!(
             "{why}; to give this checkpoint a token, allow `create` on `serviceaccounts/token` with resourceNames: \
              [{}] in namespace {namespace}",
             wanted.service_account
         ),
-        Err(ApiError::NotFound(why) | ApiError::Invalid(why)) => why,
+        Err(why) if why.is_answer() => why.detail().to_owned(),
         Err(other) => return Err(other),
     };
     Ok(match held {

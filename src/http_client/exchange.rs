@@ -65,7 +65,7 @@ pub enum WireError {
         /// Who was asked.
         host: String,
         /// What the TLS library says.
-        why: String,
+        why: TlsFailure,
     },
     /// It did not answer in time.
     #[error("{host} has not answered within {limit:?}")]
@@ -91,6 +91,27 @@ pub enum WireError {
         /// The bound.
         limit: usize,
     },
+}
+
+/// What the TLS library says, and whether that means that there is no TLS at all.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFailure {
+    /// It answers in plain text, as a server for HTTP does.
+    #[error("{0}")]
+    PlainText(String),
+    /// Anything else: most often a certificate that is not believed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl TlsFailure {
+    fn of(error: &std::io::Error) -> Self {
+        let why = error.to_string();
+        match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => Self::PlainText(why),
+            _ => Self::Failed(why),
+        }
+    }
 }
 
 /// An answer whose body has still to be read. Dropping it closes the connection.
@@ -203,10 +224,10 @@ async fn connect(host: &Host, shown: &str) -> Result<Box<dyn Stream>, WireError>
     let stream = TcpStream::connect((host.name.as_str(), host.port)).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     let Some(tls) = &host.tls else { return Ok(Box::new(stream)) };
-    let refused = |why: String| WireError::Tls { host: shown.to_owned(), why };
-    let name = ServerName::try_from(host.name.clone()).map_err(|why| refused(why.to_string()))?;
+    let refused = |why: TlsFailure| WireError::Tls { host: shown.to_owned(), why };
+    let name = ServerName::try_from(host.name.clone()).map_err(|why| refused(TlsFailure::Failed(why.to_string())))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
-    Ok(Box::new(connector.connect(name, stream).await.map_err(|why| refused(why.to_string()))?))
+    Ok(Box::new(connector.connect(name, stream).await.map_err(|why| refused(TlsFailure::of(&why)))?))
 }
 
 #[cfg(test)]

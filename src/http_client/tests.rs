@@ -97,6 +97,18 @@ async fn only_the_certificate_that_is_believed_gets_a_request() {
     assert!(matches!(asked(Trust::Public(Vec::new())).await, Err(WireError::Tls { .. })));
 }
 
+#[tokio::test]
+async fn a_server_without_tls_is_told_from_one_of_another_ca() {
+    let plain = server("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", false).await;
+    let plain = Host { tls: Some(tls::client(Trust::Anyone, None).unwrap()), ..plain };
+    let why = exchange(&plain, get(), QUICK).await.unwrap_err();
+    assert!(matches!(why, WireError::Tls { why: TlsFailure::PlainText(_), .. }), "{why}");
+    let (host, _) = tls_server().await;
+    let host = Host { tls: Some(tls::client(Trust::Public(Vec::new()), None).unwrap()), ..host };
+    let why = exchange(&host, get(), QUICK).await.unwrap_err();
+    assert!(matches!(why, WireError::Tls { why: TlsFailure::Failed(_), .. }), "{why}");
+}
+
 async fn tls_server() -> (Host, rustls::pki_types::CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();

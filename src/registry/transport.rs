@@ -20,7 +20,7 @@ use super::location::{Origin, Target};
 use super::retry::LONGEST_PAUSE;
 use super::token::{self, Access, AuthPlan, GrantedRights, RepositoryPath};
 use crate::http_client;
-use crate::http_client::{Answer, Host, WireError};
+use crate::http_client::{Answer, Host, TlsFailure, WireError};
 
 /// A registry leads to its storage, seldom further.
 const REDIRECTS: usize = 3;
@@ -145,8 +145,7 @@ impl Transport {
         }
         let request = request.body(body).map_err(|why| unsent(&why))?;
         let wire = |why| match why {
-            // What the TLS library says of a server that answers in plain text.
-            WireError::Tls { why, .. } if why.contains("InvalidContentType") => {
+            WireError::Tls { why: TlsFailure::PlainText(_), .. } => {
                 RegistryError::NoTls { host: question.target.origin.authority() }
             }
             why => RegistryError::Wire { what: question.what.clone(), why },

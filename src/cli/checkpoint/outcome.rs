@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::order::Order;
+use crate::checkpoint_api::{APISERVICE, GROUP};
 use crate::cli::service_api::Reply;
 
 /// One line for each thing that was made: an image's name, an archive's path on its node, or the identifier of what is
@@ -29,24 +30,25 @@ pub(super) fn why(reply: &Reply, order: &Order) -> String {
         // Of a group that nobody serves, the API server says so in general words.
         StatusCode::NOT_FOUND if message == "the server could not find the requested resource" => return missing(),
         StatusCode::FORBIDDEN if order.delete_pod => format!(
-            "you need `create` on `pods/checkpoint` (group checkpointer.alpha.coreos.com) and `delete` on pods in namespace {namespace}"
+            "you need `create` on `pods/checkpoint` (group {GROUP}) and `delete` on pods in namespace {namespace}"
         ),
         StatusCode::FORBIDDEN if order.encrypts() => format!(
-            "you need `create` on `pods/checkpoint` (group checkpointer.alpha.coreos.com) and `get` on that Secret in namespace {namespace}"
+            "you need `create` on `pods/checkpoint` (group {GROUP}) and `get` on that Secret in namespace {namespace}"
         ),
         StatusCode::FORBIDDEN => format!(
             "bind ClusterRole container-checkpoints-user to yourself in namespace {namespace}: it has `create` on `pods/checkpoint`, \
-             group checkpointer.alpha.coreos.com"
+             group {GROUP}"
         ),
         StatusCode::UNAUTHORIZED => "the kubeconfig's credentials are over or of another cluster".to_owned(),
-        StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE.to_owned(),
+        StatusCode::SERVICE_UNAVAILABLE => unavailable(),
         _ => return message.to_owned(),
     };
     format!("{message}; {remedy}")
 }
 
-const UNAVAILABLE: &str = "see `kubectl get apiservice v1alpha1.checkpointer.alpha.coreos.com` and the logs of DaemonSet \
-    container-checkpoints";
+fn unavailable() -> String {
+    format!("see `kubectl get apiservice {APISERVICE}` and the logs of DaemonSet container-checkpoints")
+}
 
 /// An answer that is none of ours: the API server's own, about the way to us.
 fn stranger(reply: &Reply) -> String {
@@ -57,13 +59,14 @@ fn stranger(reply: &Reply) -> String {
         }
         status => {
             let said: String = String::from_utf8_lossy(&reply.body).trim().chars().take(300).collect();
-            format!("the API server answered {status}: {said}; {UNAVAILABLE}")
+            format!("the API server answered {status}: {said}; {}", unavailable())
         }
     }
 }
 
 fn missing() -> String {
-    "this cluster does not serve checkpoints: apply manifests/serve and manifests/apiservice, then see `kubectl get apiservice \
-     v1alpha1.checkpointer.alpha.coreos.com`"
-        .to_owned()
+    format!(
+        "this cluster does not serve checkpoints: apply manifests/serve and manifests/apiservice, then see `kubectl get apiservice \
+         {APISERVICE}`"
+    )
 }

@@ -8,8 +8,10 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::check::{Check, Outcome};
+use crate::checkpoint_api::APISERVICE;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 use crate::node::cri::{Cri, CriError};
 use crate::node::criu::{Ability, abilities};
 use crate::node::kubelet_api::{Fault, KubeletApiError};
@@ -18,7 +20,6 @@ use crate::serve::config::{ServeArgs, ServeConfig};
 use crate::serve::jobs::metrics::JobMetrics;
 
 const LIMIT: Duration = Duration::from_secs(5);
-const APISERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
 /// Where distributions put it.
 const USUAL: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 const KUBELET_CHECK: &str = "kubelet takes checkpoints for us";
@@ -143,7 +144,7 @@ fn judge_registry(prefix: &str, answer: Result<(), String>) -> Check {
 /// The way for people. One that is there and broken is worse than none: the API server cannot delete any namespace then.
 pub(super) async fn apiservice(client: &Result<ApiClient, String>) -> Check {
     match client {
-        Ok(client) => judge_apiservice(client.get(APISERVICE, "APIService", LIMIT).await),
+        Ok(client) => judge_apiservice(requests::get_api_service(client, APISERVICE, LIMIT).await),
         Err(why) => Check::warn(APISERVICE_CHECK, why, "not asked"),
     }
 }
@@ -169,8 +170,10 @@ fn judge_apiservice(answer: Result<Value, ApiError>) -> Check {
     Check::fail(
         APISERVICE_CHECK,
         format!("it is not available: {} {}", word("reason"), word("message")),
-        "no namespace can be deleted while it is broken: see that its pods are Ready and reachable from the API server, \
-         or take it away: kubectl delete apiservice v1alpha1.checkpointer.alpha.coreos.com",
+        format!(
+            "no namespace can be deleted while it is broken: see that its pods are Ready and reachable from the API server, \
+             or take it away: kubectl delete apiservice {APISERVICE}"
+        ),
     )
 }
 

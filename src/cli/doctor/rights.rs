@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::check::{Check, Outcome};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests::{self, Review};
 
 pub(super) mod agent;
 pub(super) mod serve;
 
-const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// One right, and what is lost without it.
@@ -56,7 +56,7 @@ impl Right {
         }
         json!({
             "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
+            "kind": Review::SelfSubjectAccess.kind(),
             "spec": { "resourceAttributes": attributes },
         })
     }
@@ -97,7 +97,7 @@ pub(super) async fn checks(client: &Result<ApiClient, String>, role: &Role) -> V
     };
     let mut checks = Vec::new();
     for right in &role.rights {
-        let answer = client.post(REVIEWS, &right.review(), "SelfSubjectAccessReview", LIMIT).await;
+        let answer = requests::review(client, Review::SelfSubjectAccess, &right.review(), LIMIT).await;
         if let (Err(why), true) = (&answer, checks.is_empty()) {
             return vec![unreachable_or_refused(NAME, role, why)];
         }

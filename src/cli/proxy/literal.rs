@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Proxy;
-use crate::cli::service_api::url::{self, Target};
+use crate::checkpoint_api::{self, APISERVICE};
+use crate::cli::service_api::url::Target;
 use crate::cli::service_api::{AskError, Reply, ask, settled};
 use crate::serve::api::api_status::ApiStatus;
 
@@ -68,8 +69,8 @@ pub(super) async fn state(State(proxy): State<Proxy>, Query(asked): Query<Asked>
         )
     })?;
     let path = match proxy.namespace_of(&identifier) {
-        Some(namespace) => url::checkpoint(&namespace, &identifier),
-        None => url::checkpoint_anywhere(&identifier),
+        Some(namespace) => checkpoint_api::checkpoint_url(&namespace, &identifier),
+        None => checkpoint_api::checkpoint_anywhere_url(&identifier),
     };
     let within = asked.wait.map(Duration::from_secs);
     let reply = settled(&proxy.client, &path, within).await.map_err(|why| refused(&why))?;
@@ -92,7 +93,7 @@ impl Proxy {
         if !waits {
             return Ok(reply);
         }
-        let path = url::checkpoint(&target.namespace, &identifier);
+        let path = checkpoint_api::checkpoint_url(&target.namespace, &identifier);
         settled(&self.client, &path, None).await.map_err(|why| {
             let said = format!("{why}; checkpoint {identifier} may go on: ask for it again");
             ApiStatus::gateway_timeout(said)
@@ -120,10 +121,10 @@ fn refused(why: &AskError) -> ApiStatus {
 fn answered(reply: Reply) -> Response {
     let ours = reply.json().is_some();
     if reply.status == StatusCode::NOT_FOUND && !ours {
-        return ApiStatus::not_found(
+        return ApiStatus::not_found(format!(
             "this cluster does not serve checkpoints: apply manifests/serve and manifests/apiservice, then see `kubectl get \
-             apiservice v1alpha1.checkpointer.alpha.coreos.com`",
-        )
+             apiservice {APISERVICE}`"
+        ))
         .into_response();
     }
     let mut response = (reply.status, reply.body).into_response();

@@ -137,7 +137,7 @@ impl Follower {
         let (verdict, lists) = tokio::join!(self.guard.check(&self.client, limit), lists);
         let lists = lists?;
         match verdict? {
-            ClusterMatch::Another(why) => return Err(ApiError::Refused(why)),
+            ClusterMatch::Another(why) => return Err(ApiError::Unauthorized(why)),
             ClusterMatch::Same(_) | ClusterMatch::Unguarded => {}
         }
         let now = clock::now();
@@ -155,7 +155,7 @@ impl Follower {
     fn tell(&mut self, result: &Result<(), ApiError>) {
         let answer = match result {
             Ok(()) => Answer::Listed(self.cache.pods().clone()),
-            Err(e @ (ApiError::Refused(_) | ApiError::Denied(_))) => Answer::Refused(e.to_string()),
+            Err(e) if e.is_refusal() => Answer::Refused(e.to_string()),
             // A 404 or 400 for a list of pods comes from no API server worth the name.
             Err(e) => Answer::Unavailable(e.to_string()),
         };

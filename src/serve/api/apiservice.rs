@@ -6,18 +6,14 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::openapi;
-
-/// API group.
-pub const GROUP: &str = "checkpointer.alpha.coreos.com";
-/// Its one version.
-pub const VERSION: &str = "v1alpha1";
+use crate::checkpoint_api::{BASE_URL, GROUP, GROUP_URL, GROUP_VERSION, GROUPS_URL, VERSION};
 
 /// Discovery and OpenAPI; merges into any router, whatever its state.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/apis", get(|| async { Json(groups()) }))
-        .route("/apis/checkpointer.alpha.coreos.com", get(|| async { Json(group()) }))
-        .route("/apis/checkpointer.alpha.coreos.com/v1alpha1", get(|| async { Json(resources()) }))
+        .route(GROUPS_URL, get(|| async { Json(groups()) }))
+        .route(GROUP_URL, get(|| async { Json(group()) }))
+        .route(BASE_URL, get(|| async { Json(resources()) }))
         .merge(openapi::router())
 }
 
@@ -30,7 +26,7 @@ fn groups() -> Value {
 }
 
 fn group() -> Value {
-    let version = json!({"groupVersion": format!("{GROUP}/{VERSION}"), "version": VERSION});
+    let version = json!({"groupVersion": GROUP_VERSION, "version": VERSION});
     json!({"kind": "APIGroup", "apiVersion": "v1", "name": GROUP, "versions": [version], "preferredVersion": version})
 }
 
@@ -39,7 +35,7 @@ fn resources() -> Value {
     json!({
         "kind": "APIResourceList",
         "apiVersion": "v1",
-        "groupVersion": format!("{GROUP}/{VERSION}"),
+        "groupVersion": GROUP_VERSION,
         "resources": [
             {"name": "pods/checkpoint", "singularName": "", "namespaced": true, "kind": "CheckpointRequest",
              "verbs": ["create"]},

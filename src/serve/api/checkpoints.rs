@@ -19,9 +19,11 @@ use super::api_status::ApiStatus;
 use super::forward::Forwarder;
 use super::identity::{Authenticator, Identified, Via};
 use super::listener::Peer;
+use crate::checkpoint_api::{IDENTIFIER, waiting};
 use crate::clock;
 use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 use crate::cluster::reviews::Reviews;
 use crate::serve::jobs::job::{Identifier, Job, JobId, State as JobState};
 use crate::serve::jobs::limits;
@@ -182,8 +184,7 @@ impl Checkpoints {
 
     async fn subject(&self, order: &CheckpointRequest) -> Result<PodTarget, ApiStatus> {
         let CheckpointRequest { namespace, pod, .. } = order;
-        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}");
-        let object = self.api.get(&path, "Pod", LIMIT).await.map_err(|why| match why {
+        let object = requests::get_pod(&self.api, namespace, pod, LIMIT).await.map_err(|why| match why {
             ApiError::NotFound(_) => ApiStatus::not_found(format!("there is no pod {namespace}/{pod}")),
             why => ApiStatus::unavailable(format!("pod {namespace}/{pod} cannot be looked up: {why}")),
         })?;
@@ -203,10 +204,10 @@ impl Checkpoints {
         if asked.who.via == Via::FrontProxy {
             patience = patience.min(limits::AGGREGATED_NEXT.saturating_sub(asked.began.elapsed()));
         }
-        let mut target = format!("{}?wait={}", asked.path, patience.as_secs());
-        if let Some(identifier) = asked.query.get("checkpointIdentifier") {
+        let mut target = waiting(&asked.path, patience.as_secs());
+        if let Some(identifier) = asked.query.get(IDENTIFIER) {
             // It has been read, so it holds nothing that a query would have to escape.
-            target = format!("{target}&checkpointIdentifier={identifier}");
+            target = format!("{target}&{IDENTIFIER}={identifier}");
         }
         let limit = patience + limits::NEXT_NODE;
         forwarder.send(node, &asked.who.caller, asked.method, &target, asked.body, limit).await

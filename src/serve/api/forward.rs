@@ -18,8 +18,9 @@ use parking_lot::Mutex;
 use super::api_status::ApiStatus;
 use super::ca::CertificateAuthority;
 use super::identity::forwarded_headers;
-use crate::cluster::client::{ApiClient, Call, Verb};
+use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 use crate::cluster::reviews::Caller;
 use crate::dns_name::check_name;
 use crate::http_client::{Answer, ExchangeLimits, Host, WireError, exchange};
@@ -90,11 +91,10 @@ impl Forwarder {
         let tls =
             tls.ok_or_else(|| ApiStatus::unavailable("the CA of the instances has not been read yet; try again"))?;
         check_name("node", node).map_err(|why| ApiStatus::not_found(why.to_string()))?;
-        let object =
-            self.client.get(&format!("/api/v1/nodes/{node}"), "Node", LOOKUP).await.map_err(|why| match why {
-                ApiError::NotFound(_) => ApiStatus::not_found(format!("there is no node {node}")),
-                why => unknown("the Node", node, &why),
-            })?;
+        let object = requests::get_node(&self.client, node, LOOKUP).await.map_err(|why| match why {
+            ApiError::NotFound(_) => ApiStatus::not_found(format!("there is no node {node}")),
+            why => unknown("the Node", node, &why),
+        })?;
         let daemon_set = self.daemon_set().await?;
         let pods = self.pods(node).await?;
         let address = target::address(&object, &pods, node, daemon_set.as_deref());
@@ -114,13 +114,9 @@ impl Forwarder {
     }
 
     async fn pods(&self, node: &str) -> Result<Instances, ApiStatus> {
-        let path = format!(
-            "/api/v1/namespaces/{}/pods?labelSelector=app%3D{}&fieldSelector=spec.nodeName%3D{node}",
-            self.settings.namespace,
-            target::DAEMON_SET
-        );
-        let read = |bytes: &[u8]| Instances::parse(bytes);
-        let list = self.client.read(&Call::get(path, Verb::List), LOOKUP, read).await;
+        let (client, namespace) = (&self.client, &self.settings.namespace);
+        let list =
+            requests::list_pods_of_app(client, namespace, target::DAEMON_SET, node, LOOKUP, Instances::parse).await;
         list.map_err(|why| unknown("the instances", node, &why))
     }
 

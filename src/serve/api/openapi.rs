@@ -15,10 +15,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::apiservice::{GROUP, VERSION};
-
-/// Of the one group version's document.
-const GROUP_PATH: &str = "/openapi/v3/apis/checkpointer.alpha.coreos.com/v1alpha1";
+use crate::checkpoint_api::{GROUP_VERSION, OPENAPI_URL};
 
 /// A document and its digest.
 #[derive(Clone)]
@@ -47,9 +44,9 @@ impl Document {
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let group = Document::of(&schema::v3());
     // The hash lets a client keep what it has until this is another document.
-    let root = json!({"paths": {format!("apis/{GROUP}/{VERSION}"):
-        {"serverRelativeURL": format!("{GROUP_PATH}?hash={}", group.etag)}}});
-    [("/openapi/v2", Document::of(&schema::v2())), ("/openapi/v3", Document::of(&root)), (GROUP_PATH, group)]
+    let root = json!({"paths": {format!("apis/{GROUP_VERSION}"):
+        {"serverRelativeURL": format!("{OPENAPI_URL}?hash={}", group.etag)}}});
+    [("/openapi/v2", Document::of(&schema::v2())), ("/openapi/v3", Document::of(&root)), (OPENAPI_URL, group)]
         .into_iter()
         .fold(Router::new(), |router, (path, document)| {
             let served =
@@ -86,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_the_document_is_not_sent_it_again() {
-        for path in ["/openapi/v2", "/openapi/v3", GROUP_PATH] {
+        for path in ["/openapi/v2", "/openapi/v3", OPENAPI_URL] {
             let (status, tag, body) = asked(path, "").await;
             assert!(status == 200 && !body.is_empty(), "{path}");
             let (status, _, body) = asked(path, &tag).await;

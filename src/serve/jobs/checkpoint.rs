@@ -5,8 +5,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Method;
-use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -17,8 +15,9 @@ use super::limits;
 use super::publish::Publisher;
 use super::sealing;
 use crate::clock;
-use crate::cluster::client::{ApiClient, Call, LIMIT};
+use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 use crate::node::kubelet_api::{Fault, KubeletApi, KubeletApiError};
 
 /// Does the steps.
@@ -138,16 +137,14 @@ impl Checkpointer {
     /// Only the pod that was checkpointed; one that took its name since is another.
     async fn delete(&self, job: &Job) -> Event {
         let order = &job.order;
-        let path = format!("/api/v1/namespaces/{}/pods/{}", order.namespace, order.pod);
-        let body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": job.pod_uid}});
-        let call = Call::write(Method::DELETE, &path, &body, "application/json");
         let mut pause = Duration::from_secs(1);
         let mut said = String::new();
         for _ in 0..limits::DELETE_ATTEMPTS {
-            match self.api.read(&call, LIMIT, |_| Ok(())).await {
+            match requests::delete_pod(&self.api, &order.namespace, &order.pod, &job.pod_uid, LIMIT).await {
                 Ok(()) | Err(ApiError::NotFound(_)) => return Event::Deleted,
-                Err(ApiError::Invalid(why)) if self.is_another(&path, &job.pod_uid).await => {
-                    tracing::info!(pod = %path, "the pod that was checkpointed is gone already: {why}");
+                Err(why) if why.is_answer() && self.is_another(job).await => {
+                    let path = requests::pod_path(&order.namespace, &order.pod);
+                    tracing::info!(pod = %path, "the pod that was checkpointed is gone already: {}", why.detail());
                     return Event::Deleted;
                 }
                 Err(why) => said = why.to_string(),
@@ -159,9 +156,9 @@ impl Checkpointer {
         failed(format!("{done}, but the pod was not deleted: {said}"))
     }
 
-    async fn is_another(&self, path: &str, uid: &str) -> bool {
-        match self.api.get(path, "Pod", LIMIT).await {
-            Ok(pod) => pod["metadata"]["uid"].as_str().is_some_and(|now| now != uid),
+    async fn is_another(&self, job: &Job) -> bool {
+        match requests::get_pod(&self.api, &job.order.namespace, &job.order.pod, LIMIT).await {
+            Ok(pod) => pod["metadata"]["uid"].as_str().is_some_and(|now| now != job.pod_uid),
             Err(ApiError::NotFound(_)) => true,
             Err(_) => false,
         }

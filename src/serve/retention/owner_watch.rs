@@ -11,6 +11,7 @@ use super::policy::Owner;
 use crate::clock;
 use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 
 /// Between two questions of a round, so that a node with thousands of pods' archives is no burden.
 const BREATH: Duration = Duration::from_millis(50);
@@ -69,16 +70,16 @@ async fn ask(client: &ApiClient, owners: &BTreeSet<Owner>, suspects: &mut Suspec
 
 /// Without a resource version, so the answer is not from a cache. `None`: no API server is to be had.
 async fn answer(client: &ApiClient, owner: &Owner) -> Option<Answer> {
-    let (path, kind) = match owner {
-        Owner::Pod(namespace, pod) => (format!("/api/v1/namespaces/{namespace}/pods/{pod}"), "Pod"),
-        Owner::Namespace(namespace) => (format!("/api/v1/namespaces/{namespace}"), "Namespace"),
+    let answer = match owner {
+        Owner::Pod(namespace, pod) => requests::get_pod(client, namespace, pod, LIMIT).await,
+        Owner::Namespace(namespace) => requests::get_namespace(client, namespace, LIMIT).await,
     };
-    match client.get(&path, kind, LIMIT).await {
+    match answer {
         Ok(_) => Some(Answer::There),
         Err(ApiError::NotFound(_)) => Some(Answer::Absent),
         Err(why) => {
             tracing::debug!(%owner, %why, "cannot tell whether it is still there");
-            (!matches!(why, ApiError::Unavailable(_) | ApiError::NoRoute(_))).then_some(Answer::Unknown)
+            (!why.is_outage()).then_some(Answer::Unknown)
         }
     }
 }

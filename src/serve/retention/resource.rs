@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::cluster::requests::CustomKind;
+
 /// Group of the API.
 pub const GROUP: &str = "criu.org";
 /// Its version.
@@ -14,6 +16,8 @@ pub const VERSION: &str = "v1";
 pub const KIND: &str = "CheckpointRestoreOperator";
 /// In paths.
 pub const PLURAL: &str = "checkpointrestoreoperators";
+/// The three of them, for asking the API server.
+pub const CUSTOM_KIND: CustomKind = CustomKind { group: GROUP, version: VERSION, plural: PLURAL };
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]

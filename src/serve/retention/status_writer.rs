@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::effective_policy::{EffectivePolicy, Origin};
-use super::resource::{GROUP, PLURAL, VERSION};
+use super::resource::CUSTOM_KIND;
 use super::status::{self, DeletedArchive, Since, SweepStatus};
-use crate::cluster::client::{ApiClient, Call};
+use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 
 /// One request.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -113,11 +113,9 @@ impl Teller {
         if self.sent.get(&origin.uid) == Some(&object) {
             return true;
         }
-        let path = format!(
-            "/apis/{GROUP}/{VERSION}/namespaces/{}/{PLURAL}/{}/status?fieldManager={COMPONENT}-{}&force=true",
-            origin.namespace, origin.name, self.node
-        );
-        match self.send(Method::PATCH, path, &object, "application/apply-patch+yaml").await {
+        let (place, manager) =
+            ((origin.namespace.as_str(), origin.name.as_str()), format!("{COMPONENT}-{}", self.node));
+        match requests::apply_status(&self.client, CUSTOM_KIND, place, &manager, &object, LIMIT).await {
             Ok(()) => {
                 self.sent.insert(origin.uid.clone(), object);
                 true
@@ -139,15 +137,10 @@ impl Teller {
         for done in groups.into_values().take(EVENTS) {
             let Some(event) = status::event(origin.as_ref(), &self.node, &done, COMPONENT) else { continue };
             let namespace = event["metadata"]["namespace"].as_str().unwrap_or("default");
-            let path = format!("/api/v1/namespaces/{namespace}/events");
-            if let Err(why) = self.send(Method::POST, path, &event, "application/json").await {
+            if let Err(why) = requests::create_event(&self.client, namespace, &event, LIMIT).await {
                 tracing::debug!(%why, "cannot make an Event of a deletion");
                 return;
             }
         }
-    }
-
-    async fn send(&self, method: Method, path: String, body: &Value, kind: &'static str) -> Result<(), ApiError> {
-        self.client.read(&Call::write(method, path, body, kind), LIMIT, |_| Ok(())).await
     }
 }

@@ -51,12 +51,7 @@ fn rights(scope: &Scope, own_namespace: &str) -> Vec<Right> {
         name: agent(),
         ..right("get", "daemonsets", Some(&own), Some("that it was uninstalled is noticed only after 10 minutes"))
     });
-    rights.push(right(
-        "get",
-        "nodes",
-        None,
-        Some("being excluded from this Node is noticed late"),
-    ));
+    rights.push(right("get", "nodes", None, Some("being excluded from this Node is noticed late")));
     rights.push(Right {
         name: guarded.clone(),
         ..right("get", "namespaces", Some(&guarded), Some("another cluster behind the same address (a fresh etcd) is not told from this one, and checkpoints would be retired"))
@@ -118,7 +113,7 @@ mod tests {
             Outcome::Warn
         );
         assert_eq!(
-            unreachable_or_refused("api", &role(&Scope::All, "a"), &ApiError::Refused("401".to_owned())).outcome,
+            unreachable_or_refused("api", &role(&Scope::All, "a"), &ApiError::Unauthorized("401".to_owned())).outcome,
             Outcome::Fail
         );
     }

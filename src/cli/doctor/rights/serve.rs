@@ -2,6 +2,7 @@
 
 use super::super::check::Outcome;
 use super::{Right, Role};
+use crate::checkpoint_api::APISERVICE;
 
 /// `serve`, installed in `own_namespace`.
 pub(crate) fn role(own_namespace: &str) -> Role {
@@ -45,7 +46,7 @@ fn rights(own_namespace: &str) -> Vec<Right> {
         },
         Right {
             group: "apiregistration.k8s.io",
-            name: "v1alpha1.checkpointer.alpha.coreos.com".to_owned(),
+            name: APISERVICE.to_owned(),
             ..right("patch", "apiservices", Some("the APIService is not given our CA and stays unavailable"))
         },
     ]

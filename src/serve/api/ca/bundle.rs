@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::Method;
 use serde_json::{Value, json};
 
 use super::issue::Root;
 use super::secret::pem;
-use crate::cluster::client::{ApiClient, Call};
+use crate::checkpoint_api::APISERVICE;
+use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 
-const PATH: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.checkpointer.alpha.coreos.com";
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Writes the bundle where it differs. What fails is tried again with the next look, so it is only told.
 pub(super) async fn publish(client: &ApiClient, roots: &[Root]) {
-    let service = match client.get(PATH, "APIService", LIMIT).await {
+    let service = match requests::get_api_service(client, APISERVICE, LIMIT).await {
         Ok(service) => service,
         Err(ApiError::NotFound(_)) => return,
         Err(why) => {
@@ -35,8 +35,7 @@ pub(super) async fn publish(client: &ApiClient, roots: &[Root]) {
         "metadata": {"resourceVersion": service.pointer("/metadata/resourceVersion")},
         "spec": {"caBundle": bundle},
     });
-    let call = Call::write(Method::PATCH, PATH, &patch, "application/merge-patch+json");
-    match client.read(&call, LIMIT, |_| Ok(())).await {
+    match requests::patch_api_service(client, APISERVICE, &patch, LIMIT).await {
         Ok(()) => tracing::info!("the APIService knows our CA now"),
         Err(why) => tracing::warn!(error = %why, "cannot write our CA into the APIService: it will not reach us"),
     }

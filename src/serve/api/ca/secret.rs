@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::Method;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::issue::{Ca, Root, roots};
 use super::rotation::{CA_LIFE, Rotation, plan};
 use super::{AuthorityError, SECRET};
-use crate::cluster::client::{ApiClient, Call};
+use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 
 const LIMIT: Duration = Duration::from_secs(5);
 const TRIES: usize = 4;
@@ -32,10 +32,8 @@ pub(super) struct StoredCa {
 
 /// Reads it, and makes or changes it first where that is due.
 pub(super) async fn ensure_ca(client: &ApiClient, namespace: &str, now: i64) -> Result<StoredCa, AuthorityError> {
-    let folder = format!("/api/v1/namespaces/{namespace}/secrets");
-    let path = format!("{folder}/{SECRET}");
     for _ in 0..TRIES {
-        let (call, held) = match client.get(&path, "Secret", LIMIT).await {
+        let (outcome, held) = match requests::get_secret(client, namespace, SECRET, LIMIT).await {
             Ok(secret) => {
                 let held = read(&secret)?;
                 let plan = plan(held.current.span, held.next.as_ref().map(|next| next.span), now);
@@ -44,19 +42,20 @@ pub(super) async fn ensure_ca(client: &ApiClient, namespace: &str, now: i64) -> 
                 }
                 tracing::info!(secret = SECRET, ?plan, "the CA changes");
                 let held = changed(held, plan, now)?;
-                (Call::write(Method::PUT, &path, &written(&held, Some(&secret)), "application/json"), held)
+                let secret = written(&held, Some(&secret));
+                (requests::replace_secret(client, namespace, SECRET, &secret, LIMIT).await, held)
             }
             Err(ApiError::NotFound(_)) => {
                 let held = StoredCa::of(Ca::make(now, CA_LIFE)?, None, Vec::new(), now)?;
                 tracing::info!(secret = SECRET, namespace, "making the CA of all instances");
-                (Call::write(Method::POST, &folder, &written(&held, None), "application/json"), held)
+                (requests::create_secret(client, namespace, &written(&held, None), LIMIT).await, held)
             }
             Err(why) => return Err(why.into()),
         };
-        match client.read(&call, LIMIT, |_| Ok(())).await {
+        match outcome {
             Ok(()) => return Ok(held),
             // A conflict, or it is there already: another instance was quicker.
-            Err(ApiError::Invalid(why)) if why.starts_with("answered 409") => {}
+            Err(ApiError::Conflict(_)) => {}
             Err(why) => return Err(why.into()),
         }
     }

@@ -19,7 +19,7 @@ const CERTIFICATE: &str = "tls.crt";
 pub(super) async fn certificate(api: &ApiClient, namespace: &str, name: &str) -> Result<String, ApiStatus> {
     let which = format!("Secret {namespace}/{name}");
     let found = secret::get(api, namespace, name, &[CERTIFICATE]).await.map_err(|why| match why {
-        ApiError::Denied(why) => ApiStatus::internal(format!(
+        ApiError::Forbidden(why) => ApiStatus::internal(format!(
             "serve itself may not read {which}: bind its ServiceAccount to ClusterRole container-checkpoints-encryption in that \
              namespace ({why})"
         )),

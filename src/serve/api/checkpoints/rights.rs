@@ -2,7 +2,7 @@
 //! learn the answers. An authorizer that cannot be asked has not said yes.
 
 use super::super::api_status::ApiStatus;
-use super::super::apiservice::GROUP;
+use crate::checkpoint_api::GROUP;
 use crate::cluster::error::ApiError;
 use crate::cluster::reviews::{Access, AccessReview, Caller, Reviews};
 use crate::serve::jobs::job::Job;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 
 use super::super::api_status::ApiStatus;
-use crate::percent::decode;
+use crate::checkpoint_api::{self, BadEscape, IDENTIFIER, Place, WAIT};
 use crate::serve::jobs::job::Identifier;
 use crate::serve::jobs::request::{ApiFlavor, PodPath};
 
@@ -22,41 +22,28 @@ pub(super) enum Route {
 
 /// Everything under the URLs of both documents and of the APIService.
 pub(super) fn route(method: &Method, path: &str, query: &BTreeMap<String, String>) -> Result<Route, ApiStatus> {
-    let raw: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
-    let decoded = raw.iter().map(|segment| decode(segment)).collect::<Option<Vec<String>>>();
-    let segments = decoded.ok_or_else(|| {
+    let place = checkpoint_api::place(path).map_err(|BadEscape| {
         ApiStatus::bad_request("the URL has a % that is not followed by two hexadecimal digits of UTF-8")
     })?;
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let take = |form, namespace: &str, pod: &str, container: Option<&str>| {
         only(method, &Method::POST)?;
         let place = PodPath::new(namespace, pod, container).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
         Ok(Route::Take(form, place))
     };
-    match segments.as_slice() {
-        ["checkpoint"] | ["apis", GROUP, VERSION, "checkpoints"] => look(method, query.get(IDENTIFIER), None),
-        ["checkpoint", namespace, pod, container] => take(ApiFlavor::Image, namespace, pod, Some(container)),
-        ["api", "v1", "namespaces", namespace, "pods", pod, "checkpoint"]
-        | ["apis", GROUP, VERSION, "namespaces", namespace, "pods", pod, "checkpoint"] => {
-            take(ApiFlavor::Archive, namespace, pod, None)
+    match place {
+        Some(Place::Checkpoints) => look(method, query.get(IDENTIFIER), None),
+        Some(Place::Archives { namespace, pod }) => take(ApiFlavor::Archive, &namespace, &pod, None),
+        Some(Place::Image { namespace, pod, container }) => take(ApiFlavor::Image, &namespace, &pod, Some(&container)),
+        Some(Place::Checkpoint { namespace, identifier }) => {
+            let whose = PodPath::new(&namespace, "any", None).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
+            look(method, Some(&identifier), Some(whose.namespace))
         }
-        ["apis", GROUP, VERSION, "namespaces", namespace, "pods", pod, "checkpoint", container] => {
-            take(ApiFlavor::Image, namespace, pod, Some(container))
-        }
-        ["apis", GROUP, VERSION, "namespaces", namespace, "checkpoints", identifier] => {
-            let whose = PodPath::new(namespace, "any", None).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
-            look(method, Some(&(*identifier).to_owned()), Some(whose.namespace))
-        }
-        _ => Err(ApiStatus::not_found(
+        None => Err(ApiStatus::not_found(
             "there are POST /checkpoint/{namespace}/{pod}/{container}, GET /checkpoint?checkpointIdentifier=, \
              POST /api/v1/namespaces/{namespace}/pods/{pod}/checkpoint, and the same for the APIService under /apis",
         )),
     }
 }
-
-const GROUP: &str = super::super::apiservice::GROUP;
-const VERSION: &str = super::super::apiservice::VERSION;
-const IDENTIFIER: &str = "checkpointIdentifier";
 
 fn only(method: &Method, wanted: &Method) -> Result<(), ApiStatus> {
     if method == wanted {
@@ -78,7 +65,7 @@ fn look(method: &Method, identifier: Option<&String>, namespace: Option<String>)
 
 /// How long the caller wants to be kept waiting at most, `?wait=<seconds>`.
 pub(super) fn wait(query: &BTreeMap<String, String>) -> Result<Option<Duration>, ApiStatus> {
-    match query.get("wait").map(|text| text.parse::<u32>()) {
+    match query.get(WAIT).map(|text| text.parse::<u32>()) {
         None => Ok(None),
         Some(Ok(seconds)) => Ok(Some(Duration::from_secs(seconds.into()))),
         Some(Err(_)) => Err(ApiStatus::bad_request("wait must be a whole number of seconds")),

@@ -15,12 +15,14 @@ use super::certificate;
 use super::request_header::Names;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 use crate::cluster::reviews::Caller;
 use crate::http_client::tls;
 
 /// Namespace and name, for people.
 pub(super) const PATH: &str = "kube-system/extension-apiserver-authentication";
-const URL: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
+const NAMESPACE: &str = "kube-system";
+const NAME: &str = "extension-apiserver-authentication";
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// See the module. Every certificate is judged anew with each request: it may be over by now.
@@ -35,7 +37,7 @@ pub(super) struct Known {
 impl Known {
     /// As it stands in the cluster now.
     pub(super) async fn read(client: &ApiClient) -> Result<Self, ApiError> {
-        let map = client.get(URL, "ConfigMap", LIMIT).await?;
+        let map = requests::get_config_map(client, NAMESPACE, NAME, LIMIT).await?;
         Self::parse(&map).map_err(|why| ApiError::Unavailable(format!("ConfigMap {PATH}: {why}")))
     }
 

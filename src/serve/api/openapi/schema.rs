@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::serve::api::apiservice::{GROUP, VERSION};
+use crate::checkpoint_api::{ARCHIVES, BASE_URL, CHECKPOINT, CHECKPOINTS, GROUP, IMAGE, VERSION};
 
 const TYPES: &str = "com.coreos.alpha.checkpointer.v1alpha1";
 
@@ -26,7 +26,7 @@ const LATER: (&str, &str, Option<&str>) =
 
 const OPERATIONS: [Operation; 4] = [
     Operation {
-        path: "/namespaces/{namespace}/pods/{pod}/checkpoint",
+        path: ARCHIVES,
         method: "post",
         id: "checkpointPod",
         description: "Checkpoint the pod's containers and keep the archives on its node.",
@@ -37,7 +37,7 @@ const OPERATIONS: [Operation; 4] = [
         query: &[],
     },
     Operation {
-        path: "/namespaces/{namespace}/pods/{pod}/checkpoint/{container}",
+        path: IMAGE,
         method: "post",
         id: "checkpointContainer",
         description: "Checkpoint one container, make an image of it and push it.",
@@ -48,7 +48,7 @@ const OPERATIONS: [Operation; 4] = [
         query: &[],
     },
     Operation {
-        path: "/namespaces/{namespace}/checkpoints/{identifier}",
+        path: CHECKPOINT,
         method: "get",
         id: "readCheckpoint",
         description: "A checkpoint by its identifier; waits until it is done.",
@@ -59,7 +59,7 @@ const OPERATIONS: [Operation; 4] = [
         query: &[("wait", "integer", "Seconds after which it is answered 202 if it is not done.")],
     },
     Operation {
-        path: "/checkpoints",
+        path: CHECKPOINTS,
         method: "get",
         id: "findCheckpoint",
         description: "The same where its namespace is not known.",
@@ -158,7 +158,7 @@ fn paths(form: impl Fn(&Operation) -> Value) -> Map<String, Value> {
             value["tags"] = json!([format!("{GROUP}_{VERSION}")]);
             value["x-kubernetes-action"] = json!(operation.action);
             value["x-kubernetes-group-version-kind"] = kind(operation.kind);
-            (format!("/apis/{GROUP}/{VERSION}{}", operation.path), json!({operation.method: value}))
+            (format!("{BASE_URL}{}", operation.path), json!({operation.method: value}))
         })
         .collect()
 }
