@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod archive;
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
