@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::service_api::ClusterArgs;
 use super::{DONE, FAILED, MISUSED, output, runtime};
+use crate::signals;
 use guard::Hosts;
 
 /// Shown below `proxy --help`.
@@ -115,12 +116,8 @@ async fn serve(args: &ProxyArgs) -> u8 {
 }
 
 async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let Ok(stop) = signals::stop() else { return std::future::pending().await };
+    stop.await;
 }
 
 /// What requests share.
