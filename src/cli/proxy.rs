@@ -1,6 +1,6 @@
 //! `proxy`: both source documents' URLs on localhost, with the caller's kubeconfig: what `kubectl proxy` is for the API server,
 //! and the checkpoint service's own port. Whoever reaches these ports acts as the kubeconfig's user, so they are on loopback
-//! and answer to its names alone (`guard`).
+//! and answer to its names alone (`guard`). No crate for reverse proxies: what passes goes through the client that the kubeconfig makes.
 
 mod guard;
 mod literal;
