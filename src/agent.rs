@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::agent::config::Config;
@@ -30,6 +29,7 @@ use crate::node::cri_socket;
 use crate::node::kubelet::KubeletDir;
 use crate::node::runtime_watch::{self, RuntimeWatch};
 use crate::openmetrics;
+use crate::signals;
 
 pub mod config;
 pub mod http;
@@ -52,14 +52,8 @@ const BEFORE_WAITING_AGAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// What cannot work on this node, with what to do; everything that can come back (API, runtime, disk) is waited for.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("told to stop"),
-            _ = interrupt.recv() => tracing::info!("interrupted"),
-        }
-    };
+    let stop = signals::stop()?;
+    let stop = async move { tracing::info!("{}", stop.await) };
     run_until(config, stop).await
 }
 

@@ -1,4 +1,5 @@
-//! Go's notation of durations (`10m`, `1h30m`, `1.5s`), as flags and annotations of Kubernetes write them.
+//! Go's notation of durations (`10m`, `1h30m`, `1.5s`), as flags and annotations of Kubernetes write them. No crate:
+//! those that are usual read other notations (`1day`, ISO 8601), and what Kubernetes would not take must not be taken here.
 
 use std::fmt::Write;
 use std::time::Duration;

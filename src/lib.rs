@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod archive;
+pub mod backoff;
 pub mod checkpoint_api;
 pub mod cli;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod disk;
 pub mod dns_name;
 pub mod duration;
 pub mod error_chain;
+pub mod hex;
 pub mod http_client;
 pub mod image;
 pub mod logs;
@@ -27,3 +29,4 @@ pub(crate) mod quantity;
 pub mod registry;
 pub mod seal;
 pub mod serve;
+pub mod signals;

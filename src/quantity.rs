@@ -1,5 +1,5 @@
 //! Quantities (`100m`, `1.5Gi`, `2e3`), as resources of pods and sizes in policies are written. Source: the quantity format
-//! of the Kubernetes API.
+//! of the Kubernetes API. No crate: only exact comparing and whole bytes are needed, and an integer does that.
 
 use serde_json::Value;
 

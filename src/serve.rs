@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cluster::client::ApiClient;
@@ -28,6 +27,7 @@ use crate::serve::jobs::metrics::JobMetrics;
 use crate::serve::jobs::worker::Worker;
 use crate::serve::retention::metrics::RetentionMetrics;
 use crate::serve::retention::sweeper::SweepTimings;
+use crate::signals;
 
 pub mod api;
 pub mod config;
@@ -50,14 +50,8 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// # Errors
 /// What cannot work here, with what to do; everything that can come back (API, kubelet, registry) is waited for.
 pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("told to stop"),
-            _ = interrupt.recv() => tracing::info!("interrupted"),
-        }
-    };
+    let stop = signals::stop()?;
+    let stop = async move { tracing::info!("{}", stop.await) };
     let any: IpAddr =
         if config.node_ip.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     let listener = TcpListener::bind((any, config.port)).await.with_context(|| {

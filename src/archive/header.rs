@@ -1,5 +1,6 @@
 //! One header block of a tar archive: POSIX.1-1988 (`ustar`), its GNU and older forms. Pure; it does not know what comes
-//! before or after.
+//! before or after. Not the crate `tar`: it does not say whether an archive ended with its end marker, and that tells a whole one
+//! from one that is still being written.
 
 /// Bytes of a header; contents are padded to a multiple of it.
 pub(super) const BLOCK: u64 = 512;

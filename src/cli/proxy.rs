@@ -1,6 +1,6 @@
 //! `proxy`: both source documents' URLs on localhost, with the caller's kubeconfig: what `kubectl proxy` is for the API server,
 //! and the checkpoint service's own port. Whoever reaches these ports acts as the kubeconfig's user, so they are on loopback
-//! and answer to its names alone (`guard`).
+//! and answer to its names alone (`guard`). No crate for reverse proxies: what passes goes through the client that the kubeconfig makes.
 
 mod guard;
 mod literal;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::service_api::ClusterArgs;
 use super::{DONE, FAILED, MISUSED, output, runtime};
 use crate::checkpoint_api::{ARCHIVES_OF_CORE, CHECKPOINT_OF_SERVICE, IMAGE_OF_SERVICE};
+use crate::signals;
 use guard::Hosts;
 
 /// Shown below `proxy --help`.
@@ -116,12 +117,8 @@ async fn serve(args: &ProxyArgs) -> u8 {
 }
 
 async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let Ok(stop) = signals::stop() else { return std::future::pending().await };
+    stop.await;
 }
 
 /// What requests share.

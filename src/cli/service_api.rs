@@ -13,6 +13,7 @@ use kube::client::Body;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::backoff::Backoff;
 use crate::checkpoint_api::waiting;
 use crate::cluster::config::{ClientConfigError, from_environment};
 
@@ -118,14 +119,16 @@ pub(super) async fn ask(client: &kube::Client, method: Method, path: &str, body:
 /// Asks about a checkpoint until it is done or failed, or until `within` is over (then the answer is still 202). What is in the
 /// way for a while is waited out.
 pub(super) async fn settled(client: &kube::Client, path: &str, within: Option<Duration>) -> Result<Reply, AskError> {
-    let (mut wait, began, mut heard) = (FIRST_RETRY, Instant::now(), Instant::now());
+    let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+    let (began, mut heard) = (Instant::now(), Instant::now());
     loop {
         let left = within.map(|within| within.saturating_sub(began.elapsed()));
         let round = left.map_or(ROUND, |left| ROUND.min(left.as_secs()));
         let asked = ask(client, Method::GET, &waiting(path, round), Bytes::new()).await;
         match &asked {
             Ok(reply) if reply.status == StatusCode::ACCEPTED => {
-                (wait, heard) = (FIRST_RETRY, Instant::now());
+                backoff.reset();
+                heard = Instant::now();
                 if left.is_some_and(|left| left.as_secs() <= round) {
                     return asked;
                 }
@@ -136,8 +139,8 @@ pub(super) async fn settled(client: &kube::Client, path: &str, within: Option<Du
             _ if heard.elapsed() >= PATIENCE || left.is_some_and(|left| left.is_zero()) => return asked,
             passing => {
                 let told = passing.as_ref().ok().and_then(Reply::retry_after);
-                sleep(told.unwrap_or(wait)).await;
-                wait = (wait * 2).min(LAST_RETRY);
+                let own = backoff.wait();
+                sleep(told.unwrap_or(own)).await;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! One directory of many files, held open: names, and what tells a file from another that has its name. For a hundred
-//! thousand of them one system call each. It opens and removes files of its own only, never through a link; see `beneath`.
+//! thousand of them one system call each. It opens and removes files of its own only, never through a link; see `rooted_dir`,
+//! also for why no crate does it.
 
 use std::fs::File;
 use std::io;

@@ -1,5 +1,5 @@
 //! One leader a node. Two locks on one file: an OFD lock, and `flock`, which the original program takes; on Linux the
-//! two do not exclude each other, so both are held.
+//! two do not exclude each other, so both are held. No crate takes both.
 
 use std::fs::{File, OpenOptions};
 use std::io;

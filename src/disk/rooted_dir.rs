@@ -1,6 +1,7 @@
 //! The real [`Files`]: every path is resolved by the kernel beneath its root, without symbolic links
 //! (`openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`), so a name from outside, or a link
-//! that somebody planted, can never lead a write elsewhere.
+//! that somebody planted, can never lead a write elsewhere. Over `nix` and no crate of capabilities: durability hangs on which system calls are made in
+//! which order, and here they can be seen.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

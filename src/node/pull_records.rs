@@ -3,13 +3,13 @@
 //! and rules: `ImagePulledRecord` of `kubelet.config.k8s.io/v1beta1`, kubernetes `pkg/kubelet/images/pullmanager`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::kubelet::{KubeletConfig, KubeletDir, KubeletError, parse, read};
+use crate::hex::Hex;
 
 /// What the kubelet will do when a pod without credentials names an image of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,12 +97,7 @@ impl PullRecords {
 
 /// Records are named after a hash, since references hold slashes and colons.
 fn file_name(reference: &str) -> String {
-    let mut name = String::from("sha256-");
-    for byte in Sha256::digest(reference.as_bytes()) {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
+    format!("sha256-{}", Hex(&Sha256::digest(reference.as_bytes())))
 }
 
 /// An image without its tag and digest. The colon of a registry's port stands before the last slash.

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::cri::{Cri, CriError, Events};
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::moment::Observation;
 use crate::pod::runtime::NodePods;
@@ -61,7 +62,7 @@ impl RuntimeWatch {
     pub fn spawn(cri: Cri, pace: RuntimeWatchTimings) -> Self {
         let (publish, reading) = watch::channel(Observation::Unavailable("the runtime was not asked yet".to_owned()));
         let (ask, asked) = mpsc::channel(WAITING);
-        let retry = pace.first_retry;
+        let retry = Backoff::new(pace.first_retry, pace.most);
         let events = Feed::Closed { until: Instant::now() };
         let task = Task { cri, pace, publish, asked, events, retry, complaint: None };
         Self { reading, ask, task: tokio::spawn(task.run()) }
@@ -96,7 +97,7 @@ struct Task {
     publish: watch::Sender<Observation<NodePods>>,
     asked: mpsc::Receiver<Answer>,
     events: Feed,
-    retry: Duration,
+    retry: Backoff,
     /// Why there are no events, once said in the log.
     complaint: Option<String>,
 }
@@ -173,16 +174,10 @@ impl Task {
     fn next_list(&mut self, started: Instant, answered: bool) -> Instant {
         match self.events {
             Feed::Closed { until } => until,
-            Feed::Open { .. } if !answered => self.back_off(),
+            Feed::Open { .. } if !answered => Instant::now() + self.retry.wait(),
             Feed::Open { since, .. } if started < since + self.pace.settle => since + self.pace.settle,
             Feed::Open { .. } => Instant::now() + self.pace.relist,
         }
-    }
-
-    fn back_off(&mut self) -> Instant {
-        let at = Instant::now() + self.retry;
-        self.retry = (self.retry * 2).min(self.pace.most);
-        at
     }
 
     /// Until there is a reason to list.
@@ -229,13 +224,14 @@ impl Task {
         };
         let (age, worked) = (since.elapsed(), *spoke);
         if age >= self.pace.stable {
-            (self.retry, self.complaint) = (self.pace.first_retry, None);
+            self.retry.reset();
+            self.complaint = None;
         }
         if self.complaint.as_deref() != Some(&why) {
             tracing::warn!("no events from the runtime; listing every {:?} until there are: {why}", self.pace.most);
             self.complaint = Some(why);
         }
-        self.events = Feed::Closed { until: self.back_off() };
+        self.events = Feed::Closed { until: Instant::now() + self.retry.wait() };
         worked || age >= self.pace.settle
     }
 }

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::client::RegistryLimits;
 use super::error::RegistryError;
+use crate::backoff;
 
 /// No back-off and no `Retry-After` is longer.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -54,7 +55,7 @@ impl<'a> Retry<'a> {
 /// Before the attempt after `made` failed ones: doubled each time, shortened by up to a half by the dice (0 to 1) so that
 /// many who failed together do not come back together; never shorter than the registry asks, as far as that is reasonable.
 fn pause(made: u32, asked: Option<Duration>, first: Duration, dice: f64) -> Duration {
-    let doubled = first.saturating_mul(1 << made.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+    let doubled = backoff::after(made, first, LONGEST_PAUSE);
     doubled.mul_f64(1.0 - dice.clamp(0.0, 1.0) / 2.0).max(asked.unwrap_or_default()).min(LONGEST_PAUSE)
 }
 

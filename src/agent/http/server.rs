@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::View;
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::openmetrics;
 
@@ -45,20 +46,19 @@ pub struct Sources {
 /// Serves until dropped. An address that cannot be bound is reported once and tried again with back-off: it costs
 /// the operator a view, never a pod.
 pub async fn serve(address: SocketAddr, sources: Sources) -> Infallible {
-    let mut wait = FIRST_RETRY;
+    let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
                 tracing::info!(%address, "serving /metrics, /livez, /readyz and /status");
                 serve_on(listener, sources.clone()).await;
             }
-            Err(why) if wait == FIRST_RETRY => {
+            Err(why) if backoff.is_fresh() => {
                 tracing::warn!(%address, error = %why, "cannot serve metrics there; trying again. Another --listen would do");
             }
             Err(why) => tracing::debug!(%address, error = %why, "still cannot serve metrics"),
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LAST_RETRY);
+        tokio::time::sleep(backoff.wait()).await;
     }
 }
 

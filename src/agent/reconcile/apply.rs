@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::capture::{CaptureError, Capturer};
 use crate::agent::store::Store;
@@ -148,9 +147,4 @@ impl Outcome {
         self.disk_changed = true;
         self.captures.insert(key, done);
     }
-}
-
-/// How long to wait before failed steps are decided on again: 1 s, doubling to 30 s.
-pub fn back_off(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(Duration::from_secs(30))
 }

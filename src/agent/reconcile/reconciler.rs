@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::apply::{Executor, Outcome, back_off};
+use super::apply::{Executor, Outcome};
 use super::capture::CaptureError;
 use super::observe::Observer;
 use super::run_state::RunState;
+use crate::backoff;
 use crate::clock;
 use crate::moment::BootInstant;
 use crate::pod::key::PodKey;
@@ -23,6 +24,10 @@ use crate::pod::timings::Timings;
 
 /// Longest that changes on disk, in the API or on the node are gathered before a pass looks at them.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// Before failed steps are decided on again; doubles.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Passes in a row that each changed the disk, before others get a turn.
 const AT_ONCE: u32 = 16;
@@ -203,7 +208,7 @@ impl<A: PassObserver> Reconciler<A> {
     async fn wait(&mut self, answers: &mut watch::Receiver<Api>, decision: &Decision, failures: u32) {
         let now = clock::now();
         let timer = decision.wake_at.map(|at| at.since(now));
-        let retry = (failures > 0).then(|| back_off(failures));
+        let retry = (failures > 0).then(|| backoff::after(failures, FIRST_RETRY, LAST_RETRY));
         let sleep = timer.into_iter().chain(retry).min().unwrap_or(Duration::from_secs(3600));
         let until = Instant::now() + sleep;
         let changed = async {

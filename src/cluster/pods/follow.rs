@@ -15,6 +15,7 @@ use super::pod_cache::{PodCache, WatchOutcome, all_same};
 use super::pod_list;
 use super::pod_list::{Page, PodFilter};
 use super::{PodWatchTimings, ReaderConfig};
+use crate::backoff::{Backoff, spread};
 use crate::clock;
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
@@ -51,7 +52,7 @@ pub(super) struct Follower {
     publish: watch::Sender<Api>,
     asks: mpsc::Receiver<oneshot::Sender<Api>>,
     pending: Vec<oneshot::Sender<Api>>,
-    wait: Duration,
+    backoff: Backoff,
 }
 
 impl Follower {
@@ -70,7 +71,7 @@ impl Follower {
         Self {
             client,
             filter: PodFilter { node: config.node, keep_annotations: config.keep_annotations },
-            wait: config.pace.backoff.0,
+            backoff: Backoff::new(config.pace.backoff.0, config.pace.backoff.1),
             pace: config.pace,
             guard,
             cache: PodCache::default(),
@@ -106,7 +107,7 @@ impl Follower {
                 let why = self.watch().await;
                 debug!(%why, "listing pods anew");
                 if opened.elapsed() >= self.pace.settled {
-                    self.wait = self.pace.backoff.0;
+                    self.backoff.reset();
                     continue;
                 }
             }
@@ -118,8 +119,7 @@ impl Follower {
 
     /// Waits with back-off, a question cuts it short; `false` when nobody listens any more.
     async fn pause(&mut self, longest: Duration) -> bool {
-        let wait = self.wait.min(longest).mul_f64(0.75 + 0.5 * fastrand::f64());
-        self.wait = (self.wait * 2).min(longest);
+        let wait = spread(self.backoff.wait_within(longest), 0.25, fastrand::f64());
         tokio::select! {
             () = sleep(wait) => true,
             ask = self.asks.recv() => {

@@ -1,12 +1,15 @@
 //! Which twins make room, and for whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::facts::Pass;
 use super::presence::{OnNode, main_containers, ready_sandbox};
+use crate::backoff;
 use crate::moment::BootInstant;
 use crate::pod::key::{Lineage, PodKey, Uid};
 use crate::pod::memory::PodMemory;
+use crate::pod::timings::Timings;
 
 /// A pod that wants a twin's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +64,10 @@ fn claims(pass: &Pass, twin_of: &PodKey, pod: &PodKey) -> Option<Uid> {
 }
 
 /// A parent that failed n times may try again after 1, 2, 4, 4 … times `retry_yield` of the twin being active.
+pub(super) fn before_try(failures: u32, timings: &Timings) -> Duration {
+    backoff::after(failures, timings.retry_yield, timings.retry_yield * 4)
+}
+
 fn may_try(memory: &PodMemory, uid: &Uid, active_since: BootInstant, pass: &Pass) -> bool {
-    memory.tried.get(uid).is_none_or(|failures| {
-        let wait = pass.timings.retry_yield * (1 << failures.saturating_sub(1).min(2));
-        pass.now.since(active_since) >= wait
-    })
+    memory.tried.get(uid).is_none_or(|failures| pass.now.since(active_since) >= before_try(*failures, pass.timings))
 }

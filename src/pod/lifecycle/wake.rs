@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::dead_sandboxes;
+use super::displace::before_try;
 use super::facts::Pass;
 use super::presence::OnNode;
 use super::table::{Facts, PodView};
@@ -61,7 +62,7 @@ fn of_pod(pass: &Pass, facts: &Facts, memory: &PodMemory, alarm: &mut Alarm) {
     if let Some(activation) = &memory.activation {
         alarm.at(activation.at + t.twin_limit);
         for failures in memory.tried.values() {
-            alarm.at(activation.at + t.retry_yield * (1 << failures.saturating_sub(1).min(2)));
+            alarm.at(activation.at + before_try(*failures, t));
         }
     }
     if let Some(dead) = memory.yielding.as_ref().and_then(|y| y.twin_dead_at) {

@@ -2,11 +2,11 @@
 //! that changes without changing it.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::hex::Hex;
 use crate::pod::annotation::{self, kept_annotation};
 use crate::pod::schema::{POD_SPEC, keep};
 
@@ -33,11 +33,7 @@ pub(super) fn of(pod: &Value, lineage: &str, keep_annotations: &[String]) -> Str
         "labels": labels,
         "spec": keep(spec, &POD_SPEC, "spec", &mut Vec::new()),
     });
-    let hash = Sha256::digest(canonical(&essence).as_bytes());
-    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-        hex
-    })
+    Hex(&Sha256::digest(canonical(&essence).as_bytes())).to_string()
 }
 
 /// The same text for the same value, in whatever order its keys came.

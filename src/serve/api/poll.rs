@@ -3,27 +3,33 @@
 
 use std::time::Duration;
 
+use crate::backoff::{Backoff, spread};
+
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Rounds {
     what: &'static str,
     ease: Duration,
-    wait: Duration,
+    backoff: Backoff,
     trouble: Option<String>,
 }
 
 impl Rounds {
     /// `what` is looked at every `ease`.
     pub(super) fn new(what: &'static str, ease: Duration) -> Self {
-        Self { what, ease, wait: FIRST_RETRY, trouble: None }
+        Self { what, ease, backoff: Backoff::new(FIRST_RETRY, ease), trouble: None }
     }
 
     /// How long to wait after a round that ended so.
     pub(super) fn after(&mut self, outcome: Result<(), String>) -> Duration {
         let trouble = outcome.err();
-        let pause = if trouble.is_some() { self.wait } else { self.ease };
-        self.wait = if trouble.is_some() { (self.wait * 2).min(self.ease) } else { FIRST_RETRY };
+        let pause = if trouble.is_some() {
+            self.backoff.wait()
+        } else {
+            self.backoff.reset();
+            self.ease
+        };
         if trouble != self.trouble {
             if let Some(why) = &trouble {
                 tracing::warn!(error = %why, "{} cannot be looked at; trying again", self.what);
@@ -33,7 +39,7 @@ impl Rounds {
             self.trouble = trouble;
         }
         // Instances that started together need not ask together.
-        pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+        spread(pause, 0.1, fastrand::f64())
     }
 }
 

@@ -2,7 +2,6 @@
 //! where a sealed one was asked for. One task for all of them, and one look at the directory at a time.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -13,6 +12,7 @@ use super::archives::{Archives, Owner, among};
 use super::job::Late;
 use super::limits;
 use crate::archive::name::ArchiveName;
+use crate::backoff::Backoff;
 use crate::clock;
 
 /// See the module.
@@ -28,7 +28,7 @@ struct Unwanted {
     late: Late,
     /// When it is looked for again, and how long after that.
     next: Instant,
-    pause: Duration,
+    pause: Backoff,
 }
 
 impl LateArchives {
@@ -48,7 +48,8 @@ impl LateArchives {
         if unwanted.len() >= limits::MOST_JOBS {
             unwanted.remove(0);
         }
-        unwanted.push(Unwanted { owner, late, next: Instant::now(), pause: limits::LOOK_FOR_ARCHIVE });
+        let pause = Backoff::new(limits::LOOK_FOR_ARCHIVE, limits::LOOK_FOR_ABANDONED);
+        unwanted.push(Unwanted { owner, late, next: Instant::now(), pause });
         self.wake.notify_one();
     }
 
@@ -86,11 +87,7 @@ impl LateArchives {
         // What was not found, or by a look that broke off, is looked for again.
         let left = spawn_blocking(move || remove(&archives, looked_for)).await.unwrap_or(due);
         let now = Instant::now();
-        let again = left.into_iter().map(|unwanted| Unwanted {
-            next: now + unwanted.pause,
-            pause: (unwanted.pause * 2).min(limits::LOOK_FOR_ABANDONED),
-            ..unwanted
-        });
+        let again = left.into_iter().map(|mut unwanted| Unwanted { next: now + unwanted.pause.wait(), ..unwanted });
         self.unwanted().extend(again);
     }
 }
@@ -125,6 +122,8 @@ fn is_removed(archives: &Archives, plain: &[(ArchiveName, String)], unwanted: &U
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn late_archives(dir: &std::path::Path) -> LateArchives {
@@ -160,7 +159,7 @@ mod tests {
             assert_eq!(due.len(), 1);
             late_archives.look(due).await;
         }
-        assert_eq!(late_archives.unwanted()[0].pause, limits::LOOK_FOR_ABANDONED);
+        assert_eq!(late_archives.unwanted()[0].pause.wait(), limits::LOOK_FOR_ABANDONED);
         assert!(late_archives.due(Instant::now()).is_empty(), "not yet again");
         let (owner, late) = of("q", clock::epoch_seconds() - limits::ABANDONED_ARCHIVE.as_secs().cast_signed());
         late_archives.add(owner, late);

@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::orphans::{Answer, Suspects};
 use super::policy::Owner;
+use crate::backoff::spread;
 use crate::clock;
 use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::error::ApiError;
@@ -47,7 +48,7 @@ pub(super) async fn run(
             return;
         }
         // New archives may have new owners; but nobody is asked about more often than this, nor is an API that is away.
-        sleep(pace.apart.min(pace.round).mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+        sleep(spread(pace.apart.min(pace.round), 0.25, fastrand::f64())).await;
         let rest = if answered { pace.round } else { Duration::ZERO };
         if let Ok(Err(_)) = timeout(rest, owners.changed()).await {
             return;

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::effective_policy;
 use super::effective_policy::{EffectivePolicy, Kept};
 use super::resource::{GROUP, PLURAL, VERSION};
+use crate::backoff::{Backoff, spread};
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
 use crate::disk::atomic;
@@ -28,8 +29,10 @@ const LONGEST: u64 = 4 << 20;
 const LIMIT: Duration = Duration::from_secs(10);
 /// A watch ends after this; then everything is listed anew.
 const WATCH: Duration = Duration::from_secs(600);
-/// Between two attempts.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Before listing anew what was watched to its end.
+const ANEW: Duration = Duration::from_secs(1);
+/// After a failure.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// Between two looks at a file.
 const FILE: Duration = Duration::from_secs(10);
 
@@ -50,7 +53,7 @@ pub struct Findings {
 
 /// Follows the resources until nobody listens any more. `state` is an existing directory of our own.
 pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
-    let mut wait = BACKOFF.0;
+    let mut backoff = BACKOFF;
     let mut told = String::new();
     let mut memory = Memory { files: RootedDir::new(&state), kept: None, is_known: false, told: String::new() };
     loop {
@@ -58,10 +61,11 @@ pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
             ended = list_and_watch(&client, &mut memory, &findings) => ended,
             () = findings.orders.closed() => return,
         };
-        match ended {
+        let wait = match ended {
             Ok(()) => {
-                wait = BACKOFF.0;
+                backoff.reset();
                 told.clear();
+                ANEW
             }
             Err(why) => {
                 let why = why.to_string();
@@ -69,10 +73,10 @@ pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
                     tracing::warn!(%why, "cannot read {PLURAL}.{GROUP}, the last policy stays; is the CRD installed?");
                     told = why;
                 }
-                wait = (wait * 2).min(BACKOFF.1);
+                backoff.wait()
             }
-        }
-        sleep(wait.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+        };
+        sleep(spread(wait, 0.25, fastrand::f64())).await;
     }
 }
 

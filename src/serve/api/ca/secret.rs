@@ -4,11 +4,11 @@
 //! Keys: `tls.crt`, `tls.key` (the CA that signs), `ca.crt` (all that are trusted), and while a new one is being made known
 //! `next.crt`, `next.key`.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use der::pem::{LineEnding, encode_string};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -122,13 +122,23 @@ fn written(held: &StoredCa, before: Option<&Value>) -> Value {
 pub(super) fn pem(roots: &[Root]) -> String {
     let mut all = String::new();
     for root in roots {
-        let text = STANDARD.encode(&root.der);
-        all.push_str("-----BEGIN CERTIFICATE-----\n");
-        for line in text.as_bytes().chunks(64) {
-            // Writing to a String does not fail; base64 is ASCII.
-            let _ = writeln!(all, "{}", String::from_utf8_lossy(line));
-        }
-        all.push_str("-----END CERTIFICATE-----\n");
+        // It fails only where the length of the text is no number.
+        all.push_str(&encode_string("CERTIFICATE", LineEnding::LF, &root.der).unwrap_or_default());
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rotation::Span;
+    use super::*;
+
+    #[test]
+    fn a_bundle_has_lines_of_64_and_ends_each_certificate_with_one() {
+        let root = |length| Root { der: vec![0; length].into(), span: Span { begin: 0, end: 0 } };
+        let block = |lines: &str| format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n");
+        let full = "A".repeat(64);
+        let expected = block(&format!("{full}\n")) + &block(&format!("{full}\nAA==\n"));
+        assert_eq!(pem(&[root(48), root(49)]), expected);
+    }
 }
