@@ -40,5 +40,5 @@ docs:
 
 # Make anew what tests compare with: golden manifests and the resource definition. Read the difference before it is committed.
 update-golden:
-    UPDATE_MANIFESTS=1 INSTA_UPDATE=always cargo test --locked
+    UPDATE_MANIFESTS=1 UPDATE_DOCS=1 INSTA_UPDATE=always cargo test --locked
     git --no-pager diff --stat -- manifests tests

@@ -32,6 +32,14 @@ const MISUSED: u8 = 2;
 /// `status --check`: a pod is not restorable.
 const NOT_RESTORABLE: u8 = 3;
 
+/// Every exit code, with its meaning.
+pub const EXIT_CODES: [(u8, &str); 4] = [
+    (DONE, "It did what was asked; `run` and `serve`: it was told to stop"),
+    (FAILED, "It failed, or the answer is no"),
+    (MISUSED, "What was asked makes no sense: flags, variables, files or sockets that cannot be used"),
+    (NOT_RESTORABLE, "`status --check` alone: a pod would not come back"),
+];
+
 const LONG_ABOUT: &str = "\
 Keeps annotated pods recoverable on a node that loses power while its API server is away.
 
@@ -94,6 +102,11 @@ enum Command {
     },
     /// Print the manual page (roff): `pod-checkpointer man | man -l -`
     Man,
+}
+
+/// The command line as data: `docs/reference.md` is made of it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the arguments and runs the command.

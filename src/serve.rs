@@ -200,6 +200,7 @@ impl Service {
             pace: SweepTimings::default(),
         };
         let jobs = Arc::new(Jobs(self.worker.queue().clone()));
-        retention::start(options, Some(self.api.clone()), jobs, self.retention_metrics.clone(), stop).await;
+        // On the heap: it would be most of what `run` keeps on the stack.
+        Box::pin(retention::start(options, Some(self.api.clone()), jobs, self.retention_metrics.clone(), stop)).await;
     }
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 mod metrics;
 #[path = "manifests/monitoring.rs"]
 mod monitoring;
+#[path = "manifests/reference.rs"]
+mod reference;
 #[path = "manifests/serve.rs"]
 mod serve;
 

@@ -5,42 +5,53 @@ use serde_json::Value;
 /// Version of the manifests that are written, the value of [`FORMAT`].
 pub const FORMAT_VERSION: &str = "1";
 
-/// On a parent: `"true"` asks for this pod to be kept recoverable.
-pub const CHECKPOINT: &str = "checkpointer.alpha.coreos.com/checkpoint";
-/// On a parent, and kept in its checkpoint: never activate later than this after the last good read of the API.
-pub const MAX_OFFLINE: &str = "checkpointer.alpha.coreos.com/max-offline";
-/// On a parent: `"true"` lets Secrets that its environment reads stand in the checkpoint's manifest, and so in the mirror
-/// pod, for anyone to see who may read pods.
-pub const INLINE_SECRET_ENV: &str = "checkpointer.alpha.coreos.com/inline-secret-env";
+/// A constant for each key, and [`ALL`] of them with what their documentation says: none can be left out.
+macro_rules! annotations {
+    ($($(#[doc = $about:literal])+ $name:ident = $key:literal;)+) => {
+        $($(#[doc = $about])+ pub const $name: &str = $key;)+
+        /// Every key, with its meaning.
+        pub const ALL: &[(&str, &str)] = &[$(($key, concat!($($about),+))),+];
+    };
+}
 
-// What a manifest of ours carries. None changes while the parent does not: any byte changed in an active manifest makes
-// the kubelet restart the pod.
+annotations! {
+    /// On a parent: `"true"` asks for this pod to be kept recoverable.
+    CHECKPOINT = "checkpointer.alpha.coreos.com/checkpoint";
+    /// On a parent, and kept in its checkpoint: never activate later than this after the last good read of the API.
+    MAX_OFFLINE = "checkpointer.alpha.coreos.com/max-offline";
+    /// On a parent: `"true"` lets Secrets that its environment reads stand in the checkpoint's manifest, and so in the mirror
+    /// pod, for anyone to see who may read pods.
+    INLINE_SECRET_ENV = "checkpointer.alpha.coreos.com/inline-secret-env";
+    // What a manifest of ours carries. None changes while the parent does not: any byte changed in an active manifest makes
+    // the kubelet restart the pod.
+    /// On a checkpoint: names its parent. Its presence, whatever the value, makes a pod a checkpoint.
+    CHECKPOINT_OF = "checkpointer.alpha.coreos.com/checkpoint-of";
+    /// On a checkpoint: version of the manifests that are written.
+    FORMAT = "checkpointer.alpha.coreos.com/format";
+    /// On a checkpoint: UID of the parent.
+    PARENT_UID = "checkpointer.alpha.coreos.com/parent-uid";
+    /// On a checkpoint: `<namespace>/<kind>/<name>` of the controller whose pod the parent is.
+    LINEAGE = "checkpointer.alpha.coreos.com/lineage";
+    /// On a checkpoint: digest of the parent as it was captured.
+    DIGEST = "checkpointer.alpha.coreos.com/digest";
+    /// On a checkpoint: RFC 3339 UTC time, seconds, at which the parent was Ready and captured. Added by the store when it
+    /// saves.
+    CAPTURED_AT = "checkpointer.alpha.coreos.com/captured-at";
+    /// On a checkpoint: JSON list of asset directories, relative to `/etc/kubernetes`, e.g.
+    /// `["checkpoint-secrets/ns/pod/secret"]`.
+    ASSETS = "checkpointer.alpha.coreos.com/assets";
+    /// On a checkpoint: JSON list of sentences: what the twin will lack. Absent when empty.
+    DEGRADED = "checkpointer.alpha.coreos.com/degraded";
+    /// Only in inactive manifests: RFC 3339 UTC time of retirement.
+    RETIRED = "checkpointer.alpha.coreos.com/retired";
+    /// Only in retired inactive manifests, `"true"`: the lineage had a successor on this node.
+    SUCCESSOR_SEEN = "checkpointer.alpha.coreos.com/successor-seen";
+    /// Set by the kubelet on every pod it runs: `api`, `file` or `http`.
+    CONFIG_SOURCE = "kubernetes.io/config.source";
+    /// Set by the kubelet on the mirror of a static pod.
+    CONFIG_MIRROR = "kubernetes.io/config.mirror";
+}
 
-/// On a checkpoint: names its parent. Its presence, whatever the value, makes a pod a checkpoint.
-pub const CHECKPOINT_OF: &str = "checkpointer.alpha.coreos.com/checkpoint-of";
-/// On a checkpoint: [`FORMAT_VERSION`].
-pub const FORMAT: &str = "checkpointer.alpha.coreos.com/format";
-/// UID of the parent.
-pub const PARENT_UID: &str = "checkpointer.alpha.coreos.com/parent-uid";
-/// `<namespace>/<kind>/<name>`, see [`crate::pod::key::Lineage`].
-pub const LINEAGE: &str = "checkpointer.alpha.coreos.com/lineage";
-/// [`crate::pod::parent::Parent::digest`].
-pub const DIGEST: &str = "checkpointer.alpha.coreos.com/digest";
-/// RFC 3339 UTC time, seconds, at which the parent was Ready and captured. Added by the store when it saves.
-pub const CAPTURED_AT: &str = "checkpointer.alpha.coreos.com/captured-at";
-/// JSON list of asset directories, relative to `/etc/kubernetes`, e.g. `["checkpoint-secrets/ns/pod/secret"]`.
-pub const ASSETS: &str = "checkpointer.alpha.coreos.com/assets";
-/// JSON list of sentences: what the twin will lack. Absent when empty.
-pub const DEGRADED: &str = "checkpointer.alpha.coreos.com/degraded";
-/// Only in inactive manifests: RFC 3339 UTC time of retirement.
-pub const RETIRED: &str = "checkpointer.alpha.coreos.com/retired";
-/// Only in retired inactive manifests, `"true"`: the lineage had a successor on this node.
-pub const SUCCESSOR_SEEN: &str = "checkpointer.alpha.coreos.com/successor-seen";
-
-/// Set by the kubelet on every pod it runs: `api`, `file` or `http`.
-pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
-/// Set by the kubelet on the mirror of a static pod.
-const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 /// Prefix of the annotations that the kubelet itself puts on every pod it runs.
 pub(crate) const KUBELET_PREFIX: &str = "kubernetes.io/config.";
 /// Prefix of our own.

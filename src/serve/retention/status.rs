@@ -151,6 +151,14 @@ fn object(origin: &Origin, part: &Value) -> Value {
     })
 }
 
+/// Reason of the Event about archives that were deleted.
+const DELETED: &str = "CheckpointDeleted";
+/// Reasons of all Events that are written, with their meaning.
+pub const EVENTS: [(&str, &str); 1] = [(
+    DELETED,
+    "Retention deleted archives of a container, for the reason that the message gives. It is about the resource that demands it; with a policy file, about the Node.",
+)];
+
 /// An Event about deletions of one reason and one container.
 pub fn event(origin: Option<&Origin>, node: &str, done: &[&DeletedArchive], component: &str) -> Option<Value> {
     let (first, last) = (done.first()?, done.last()?);
@@ -173,7 +181,7 @@ pub fn event(origin: Option<&Origin>, node: &str, done: &[&DeletedArchive], comp
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"generateName": "checkpoint-retention-", "namespace": namespace},
         "involvedObject": about,
-        "reason": "CheckpointDeleted", "type": "Normal",
+        "reason": DELETED, "type": "Normal",
         "message": message.chars().take(1000).collect::<String>(),
         "source": {"component": component, "host": node},
         "firstTimestamp": second(first.at), "lastTimestamp": second(last.at), "count": done.len(),
