@@ -19,7 +19,7 @@ use crate::agent::reconcile::reconciler::{Ended, Reconciler};
 use crate::agent::reconcile::run_state::RunState;
 use crate::agent::store::{Layout, Store};
 use crate::cluster::client::ApiClient;
-use crate::cluster::config::ClientConfig;
+use crate::cluster::config::{ClientConfig, SERVICE_ACCOUNT_DIR};
 use crate::cluster::pods::{PodReader, ReaderConfig};
 use crate::cluster::request_metrics::RequestMetrics;
 use crate::disk::changes::Changes;
@@ -42,8 +42,6 @@ mod watchdog;
 use reporter::Reporter;
 use watchdog::Watchdog;
 
-/// Where every pod finds the credentials of its ServiceAccount.
-const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// After stepping down, so that the instance that waits for the lock gets it.
 const BEFORE_WAITING_AGAIN: Duration = Duration::from_secs(5);
 
@@ -267,15 +265,7 @@ fn client_config(config: &Config, kubelet: &KubeletDir) -> ClientConfig {
         Err(why) => tracing::info!("{why}"),
     }
     servers.extend(config.api.service.as_ref().map(crate::config::ServiceEndpoint::url));
-    let mut seen = std::collections::BTreeSet::new();
-    servers.retain(|server| seen.insert(server.trim_end_matches('/').to_owned()));
-    let credential = |name: &str| Some(Path::new(SERVICE_ACCOUNT).join(name)).filter(|path| path.exists());
-    ClientConfig {
-        servers,
-        ca_file: credential("ca.crt"),
-        token_file: credential("token"),
-        kubeconfig: config.api.kubeconfig.clone(),
-    }
+    ClientConfig::in_pod(servers, Path::new(SERVICE_ACCOUNT_DIR), config.api.kubeconfig.clone())
 }
 
 async fn runtime(config: &Config, kubelet: &KubeletDir) -> anyhow::Result<Cri> {

@@ -41,7 +41,7 @@ use parts::worker;
 pub use parts::{client_config, kubelet, publisher};
 
 /// Name of the ServiceAccount of every instance.
-const SERVICE_ACCOUNT: &str = "container-checkpoints";
+const SERVICE_ACCOUNT_NAME: &str = "container-checkpoints";
 /// Of the grace, what is left for those who wait to be told that nothing more comes.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -108,7 +108,7 @@ impl Service {
         let authority = Arc::new(CertificateAuthority::new(api.clone(), settings)?);
         let settings = IdentitySettings {
             namespace: config.namespace.clone(),
-            service_account: SERVICE_ACCOUNT.to_owned(),
+            service_account: SERVICE_ACCOUNT_NAME.to_owned(),
             accept_api_tokens: config.accept_api_tokens,
         };
         let authenticator = Arc::new(Authenticator::new(api.clone(), reviews.clone(), settings));

@@ -257,6 +257,22 @@ fn imports_go_one_way() {
     assert_eq!(unused.into_iter().collect::<Vec<_>>(), Vec::new(), "allowed, and nobody needs it");
 }
 
+/// Doc comments, tests and help texts may name a path; code outside these may not hold one.
+#[test]
+fn paths_of_the_api_server_stand_in_one_place() {
+    const PLACES: [&str; 2] = ["src/cluster/", "src/checkpoint_api.rs"];
+    let mut broken = Vec::new();
+    for source in product().iter().filter(|s| !PLACES.iter().any(|place| s.path.starts_with(place))) {
+        for (number, _) in source.product() {
+            let line = source.text.lines().nth(number - 1).unwrap_or_default();
+            if ["\"/api/v1", "\"/apis/"].iter().any(|path| line.contains(path)) {
+                broken.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert_none("a path of the API server", &broken);
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // In two pieces, so that this file can be looked at too.

@@ -1,7 +1,7 @@
 //! `doctor`: every precondition of this node, how it stands, and the remedy. Looks; changes nothing but small files of
 //! its own that it removes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
@@ -11,7 +11,7 @@ use super::output::{self, Format};
 use super::{DONE, FAILED, MISUSED, node_view, runtime as tokio_runtime};
 use crate::agent::config::{NodeArgs, NodeConfig, ScopeArgs};
 use crate::cluster::client::ApiClient;
-use crate::cluster::config::ClientConfig;
+use crate::cluster::config::{ClientConfig, SERVICE_ACCOUNT_DIR, TOKEN};
 use crate::config::{ApiArgs, ApiConfig, ConfigError};
 use crate::node::kubelet::KubeletDir;
 use crate::pod::snapshot::Scope;
@@ -26,9 +26,6 @@ mod rights;
 mod runtime;
 
 use check::{Check, Outcome};
-
-/// Where the kubelet puts a pod's own credentials, <https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>.
-const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// What `doctor` takes.
 #[derive(Debug, Clone, Args)]
@@ -134,20 +131,15 @@ async fn examine(patient: &Patient) -> Vec<Check> {
 
 /// As the agent would ask: the same servers, with the pod's own token or the kubeconfig given.
 async fn client(patient: &Patient) -> Result<ApiClient, String> {
-    let token = PathBuf::from(SERVICE_ACCOUNT).join("token");
-    if patient.api.kubeconfig.is_none() && !token.exists() {
+    let credentials = Path::new(SERVICE_ACCOUNT_DIR);
+    if patient.api.kubeconfig.is_none() && !credentials.join(TOKEN).exists() {
         return Err("not asked: this is no pod with a ServiceAccount, and there is no --kubeconfig".to_owned());
     }
     let kubelet = KubeletDir::new(&patient.node.kubelet_dir);
     let kubelets = kubelet.api_server(patient.node.kubelet_kubeconfig.as_deref()).ok();
     let service = patient.api.service.as_ref().map(crate::config::ServiceEndpoint::url);
-    let in_pod = patient.api.kubeconfig.is_none();
-    let config = ClientConfig {
-        servers: patient.api.servers.iter().cloned().chain(kubelets).chain(service).collect(),
-        ca_file: in_pod.then(|| PathBuf::from(SERVICE_ACCOUNT).join("ca.crt")),
-        token_file: in_pod.then_some(token),
-        kubeconfig: patient.api.kubeconfig.clone(),
-    };
+    let servers = patient.api.servers.iter().cloned().chain(kubelets).chain(service);
+    let config = ClientConfig::in_pod(servers, credentials, patient.api.kubeconfig.clone());
     ApiClient::new(&config).await.map_err(|why| why.to_string())
 }
 

@@ -14,6 +14,11 @@ const FAR_CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// A connection on which nothing was read for so long is dead; above the silence that a watch is allowed.
 const READ_LIMIT: Duration = Duration::from_secs(240);
 
+/// The token among a pod's credentials.
+pub const TOKEN: &str = "token";
+/// Where the kubelet puts a pod's own credentials, <https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>.
+pub const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// Where the API servers are and who we are.
 #[derive(Debug, Clone, Default)]
 pub struct ClientConfig {
@@ -76,10 +81,22 @@ pub(super) struct Server {
 }
 
 impl ClientConfig {
+    /// Of a pod that asks `servers` as what its credentials in `directory` say, unless there is a kubeconfig. A file that is
+    /// not there is done without.
+    pub fn in_pod(servers: impl IntoIterator<Item = String>, directory: &Path, kubeconfig: Option<PathBuf>) -> Self {
+        let credential = |name: &str| Some(directory.join(name)).filter(|path| path.exists());
+        Self {
+            servers: servers.into_iter().collect(),
+            ca_file: credential("ca.crt"),
+            token_file: credential(TOKEN),
+            kubeconfig,
+        }
+    }
+
     /// One client a server, in the order given, each server once.
     pub(super) async fn connect(&self) -> Result<Vec<Server>, ClientConfigError> {
         let base = match &self.kubeconfig {
-            Some(path) => Some(load(path).await?),
+            Some(path) => Some(load(path, &KubeConfigOptions::default()).await?),
             None => None,
         };
         let mut names = self.servers.clone();
@@ -135,10 +152,10 @@ fn parse(server: &str) -> Result<http::Uri, ClientConfigError> {
     }
 }
 
-async fn load(path: &Path) -> Result<kube::Config, ClientConfigError> {
+async fn load(path: &Path, options: &KubeConfigOptions) -> Result<kube::Config, ClientConfigError> {
     let bad = |why: String| ClientConfigError::Kubeconfig { path: path.to_owned(), why };
     let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
-    kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|e| bad(chain(&e)))
+    kube::Config::from_custom_kubeconfig(file, options).await.map_err(|e| bad(chain(&e)))
 }
 
 /// A client as `kubectl` would make one: of this kubeconfig and context, else of `KUBECONFIG` or `~/.kube/config`, else of the
@@ -149,11 +166,7 @@ pub async fn from_environment(
 ) -> Result<kube::Client, ClientConfigError> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let mut config = match kubeconfig {
-        Some(path) => {
-            let bad = |why: String| ClientConfigError::Kubeconfig { path: path.to_owned(), why };
-            let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
-            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| bad(chain(&e)))?
-        }
+        Some(path) => load(path, &options).await?,
         None => match kube::Config::from_kubeconfig(&options).await {
             Ok(config) => config,
             Err(why) => kube::Config::incluster()
@@ -166,16 +179,4 @@ pub async fn from_environment(
     config.read_timeout = None;
     config.default_retry = false;
     kube::Client::try_from(config).map_err(|e| ClientConfigError::Environment { why: chain(&e) })
-}
-
-/// The `server:` of a kubeconfig's current context, for asking the same server as the kubelet with credentials of
-/// our own. Reads nothing else from it.
-pub fn server_of(kubeconfig: &Path) -> Result<String, ClientConfigError> {
-    let bad = |why: String| ClientConfigError::Kubeconfig { path: kubeconfig.to_owned(), why };
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| bad(chain(&e)))?;
-    let current = file.current_context.ok_or_else(|| bad("it has no current-context".to_owned()))?;
-    let context = file.contexts.into_iter().find(|c| c.name == current).and_then(|c| c.context);
-    let cluster = context.ok_or_else(|| bad(format!("it has no context {current:?}")))?.cluster;
-    let found = file.clusters.into_iter().find(|c| c.name == cluster).and_then(|c| c.cluster?.server);
-    found.ok_or_else(|| bad(format!("its cluster {cluster:?} has no server")))
 }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
 use super::client::{ApiClient, LIMIT};
 use super::error::ApiError;
 use super::requests;
+use super::secret;
 use super::tokens::{self, TokenTerms};
 use crate::dns_name::check_name;
 use crate::pod::asset_refs::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, TokenRef, Wanted};
@@ -109,7 +108,7 @@ pub(super) fn content(kind: ObjectKind, object: &Value) -> Option<BTreeMap<Strin
         Some(_) => None,
     };
     let encoded = |map: Map<String, Value>| -> Option<Vec<(String, Vec<u8>)>> {
-        map.into_iter().map(|(k, v)| Some((k, STANDARD.decode(v.as_str()?).ok()?))).collect()
+        map.into_iter().map(|(k, v)| Some((k, std::mem::take(&mut *secret::decoded(&v)?)))).collect()
     };
     let plain = |map: Map<String, Value>| -> Option<Vec<(String, Vec<u8>)>> {
         map.into_iter().map(|(k, v)| Some((k, v.as_str()?.as_bytes().to_vec()))).collect()

@@ -52,9 +52,19 @@ impl Review {
     }
 }
 
+/// Where all objects of a kind are listed and watched, those of every namespace.
+pub fn custom_path(kind: CustomKind) -> String {
+    format!("/apis/{}/{}/{}", kind.group, kind.version, kind.plural)
+}
+
+/// Where pods are listed and watched: those of a namespace, or all.
+pub fn pods_path(namespace: Option<&str>) -> String {
+    namespace.map_or_else(|| "/api/v1/pods".to_owned(), |namespace| format!("/api/v1/namespaces/{namespace}/pods"))
+}
+
 /// Where a pod is, for who asks with a client that is not ours.
 pub fn pod_path(namespace: &str, pod: &str) -> String {
-    format!("/api/v1/namespaces/{namespace}/pods/{pod}")
+    format!("{}/{pod}", pods_path(Some(namespace)))
 }
 
 /// A pod.
@@ -83,8 +93,8 @@ pub async fn list_pods_of_app<T>(
     limit: Duration,
     parse: impl Fn(&[u8]) -> Result<T, String> + Sync,
 ) -> Result<T, ApiError> {
-    let path =
-        format!("/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{app}&fieldSelector=spec.nodeName%3D{node}");
+    let pods = pods_path(Some(namespace));
+    let path = format!("{pods}?labelSelector=app%3D{app}&fieldSelector=spec.nodeName%3D{node}");
     client.read(&Call::get(path, Verb::List), limit, parse).await
 }
 

@@ -28,13 +28,23 @@ impl Secret {
         let kind = object["type"].as_str().unwrap_or("Opaque").to_owned();
         let mut values = BTreeMap::new();
         for key in keys {
-            let Some(text) = object["data"].get(*key) else { continue };
-            let bytes = text.as_str().and_then(|text| STANDARD.decode(text).ok());
-            let bytes = bytes.ok_or_else(|| ApiError::Unavailable(format!("key {key} of the Secret came garbled")))?;
-            values.insert((*key).to_owned(), Zeroizing::new(bytes));
+            let Some(value) = object["data"].get(*key) else { continue };
+            let garbled = || ApiError::Unavailable(format!("key {key} of the Secret came garbled"));
+            values.insert((*key).to_owned(), decoded(value).ok_or_else(garbled)?);
         }
         Ok(Self { kind, values })
     }
+}
+
+/// A value of `data` (or a ConfigMap's `binaryData`); none where it is not what the API would send.
+pub(super) fn decoded(value: &Value) -> Option<Zeroizing<Vec<u8>>> {
+    STANDARD.decode(value.as_str()?).ok().map(Zeroizing::new)
+}
+
+/// The text of one key of a Secret; none where there is no such key, or no text.
+pub fn text(secret: &Value, key: &str) -> Option<Zeroizing<String>> {
+    let bytes = decoded(secret.get("data")?.get(key)?)?;
+    std::str::from_utf8(&bytes).ok().map(|text| Zeroizing::new(text.to_owned()))
 }
 
 /// Reads the Secret; none only if the API server says that there is none. Both names must be valid.

@@ -1,6 +1,5 @@
 //! The parts of `serve` that stand alone, made from its configuration: also for `doctor`, which asks as `serve` would.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -77,11 +76,5 @@ pub fn kubelet(config: &ServeConfig) -> KubeletApi {
 pub fn client_config(config: &ServeConfig) -> ClientConfig {
     let mut servers = config.api.servers.clone();
     servers.extend(config.api.service.as_ref().map(ServiceEndpoint::url));
-    let credential = |name: &str| Some(config.service_account.join(name)).filter(|path: &PathBuf| path.exists());
-    ClientConfig {
-        servers,
-        ca_file: credential("ca.crt"),
-        token_file: credential("token"),
-        kubeconfig: config.api.kubeconfig.clone(),
-    }
+    ClientConfig::in_pod(servers, &config.service_account, config.api.kubeconfig.clone())
 }

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
 use crate::cluster::identity::{ClusterMatch, Guard};
+use crate::cluster::requests;
 use crate::moment::BootInstant;
 use crate::percent::component;
 use crate::pod::snapshot::Scope;
@@ -64,8 +65,8 @@ impl Follower {
         asks: mpsc::Receiver<oneshot::Sender<Api>>,
     ) -> Self {
         let paths = match config.scope {
-            Scope::All => vec!["/api/v1/pods".to_owned()],
-            Scope::Only(all) => all.iter().map(|ns| format!("/api/v1/namespaces/{ns}/pods")).collect(),
+            Scope::All => vec![requests::pods_path(None)],
+            Scope::Only(all) => all.iter().map(|ns| requests::pods_path(Some(ns.as_str()))).collect(),
         };
         let follow = |path| Followed { path, version: String::new(), heard: BootInstant::default() };
         Self {

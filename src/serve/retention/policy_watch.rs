@@ -13,10 +13,11 @@ use tokio::time::{sleep, timeout};
 
 use super::effective_policy;
 use super::effective_policy::{EffectivePolicy, Kept};
-use super::resource::{GROUP, PLURAL, VERSION};
+use super::resource::{CUSTOM_KIND, GROUP, PLURAL};
 use crate::backoff::{Backoff, spread};
 use crate::cluster::client::{ApiClient, Call, Verb};
 use crate::cluster::error::ApiError;
+use crate::cluster::requests;
 use crate::disk::atomic;
 use crate::disk::files::{FileError, Files};
 use crate::disk::rooted_dir::RootedDir;
@@ -81,7 +82,7 @@ pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
 }
 
 async fn list_and_watch(client: &ApiClient, memory: &mut Memory, findings: &Findings) -> Result<(), ApiError> {
-    let path = format!("/apis/{GROUP}/{VERSION}/{PLURAL}");
+    let path = requests::custom_path(CUSTOM_KIND);
     let (mut objects, version) = client.read(&Call::get(&path, Verb::List), LIMIT, list).await?;
     publish(&objects, memory, findings);
     let seconds = WATCH.as_secs();

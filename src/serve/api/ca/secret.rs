@@ -10,14 +10,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use der::pem::{LineEnding, encode_string};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::issue::{Ca, Root, roots};
 use super::rotation::{CA_LIFE, Rotation, plan};
 use super::{AuthorityError, SECRET};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
-use crate::cluster::requests;
+use crate::cluster::{requests, secret};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const TRIES: usize = 4;
@@ -85,11 +84,7 @@ fn changed(held: StoredCa, plan: Rotation, now: i64) -> Result<StoredCa, Authori
 }
 
 fn read(secret: &Value) -> Result<StoredCa, AuthorityError> {
-    let field = |key: &str| {
-        let text = secret.get("data").and_then(|data| data.get(key)).and_then(Value::as_str)?;
-        let bytes = STANDARD.decode(text).ok()?;
-        String::from_utf8(bytes).ok().map(Zeroizing::new)
-    };
+    let field = |key: &str| secret::text(secret, key);
     let needed =
         |key: &str| field(key).ok_or_else(|| AuthorityError::Unusable { why: format!("it has no text {key}") });
     let current = Ca::read(&needed("tls.crt")?, needed("tls.key")?)?;
