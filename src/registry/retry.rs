@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::client::RegistryLimits;
 use super::error::RegistryError;
+use super::limits::RegistryLimits;
 
 /// No back-off and no `Retry-After` is longer.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
