@@ -76,6 +76,7 @@ fn opened(file: &[u8], identity: &Identity) -> (&'static str, Vec<u8>) {
     }
 }
 
+#[allow(clippy::format_collect, reason = "a hash a test, and short")]
 fn hash(plain: &[u8]) -> String {
     Sha256::digest(plain).iter().map(|byte| format!("{byte:02x}")).collect()
 }
