@@ -1,4 +1,5 @@
-//! The image that an archive makes: config, manifest and index. Pure; the same archive makes the same bytes.
+//! The image that an archive makes: config, manifest and index. Pure; the same archive makes the same bytes, for which
+//! `oci-spec`'s structs are of no use: their annotations are in no order.
 //!
 //! One layer, which is the archive byte for byte (OCI image spec 1.1; a layer that is a plain tar). A runtime knows such an
 //! image for a checkpoint by its annotations: containerd by those of checkpointctl (`org.criu.checkpoint.*`), on the

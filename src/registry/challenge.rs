@@ -1,5 +1,6 @@
 //! `WWW-Authenticate` (RFC 9110 §11.6.1) as far as registries use it: Basic, and Bearer with its realm (the distribution
-//! project's token specification). Whether a realm may be asked is for `token`.
+//! project's token specification). Whether a realm may be asked is for `token`. Not by `http-auth`: it reads neither a URL
+//! without quotes nor what follows a `Negotiate YII==`, and both are to be read.
 
 /// How a registry wants to know who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,61 +1,25 @@
-//! What a registry is asked, and the limits of it.
+//! What a registry is asked: all of [`Registry`]. Each act's requests are with what it moves, in `upload` and `manifests`.
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::CONTENT_LENGTH;
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use rustls::pki_types::CertificateDer;
 
 use super::credentials::Credentials;
 use super::digest::{Descriptor, Digest};
 use super::error::RegistryError;
-use super::location::{Origin, Target};
+use super::limits::RegistryLimits;
+use super::location::Origin;
+use super::manifests::{self, Manifest};
 use super::reference::{Reference, host_and_port};
 use super::retry::Retry;
 use super::token::{GrantedRights, RepositoryPath};
-use super::transport::{RegistryRequest, Transport, missing};
-use crate::http_client;
+use super::transport::{RegistryRequest, Transport, confirmed};
+use super::upload::{self, Upload};
 use crate::http_client::tls;
 use crate::http_client::tls::Trust;
-
-/// How long everything may take.
-#[derive(Debug, Clone, Copy)]
-pub struct RegistryLimits {
-    /// Name lookup, TCP and TLS of one connection.
-    pub connect: Duration,
-    /// From the last byte of a request to the head of its answer: a registry may move a large blob then.
-    pub answer: Duration,
-    /// Without a byte that goes on, in either direction.
-    pub silence: Duration,
-    /// One blob or manifest, all attempts and pauses included; also a whole push.
-    pub total: Duration,
-    /// How often something is tried before it failed.
-    pub attempts: u32,
-    /// The pause before the second attempt; each further one is twice as long.
-    pub pause: Duration,
-}
-
-impl Default for RegistryLimits {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            connect: seconds(10),
-            answer: seconds(300),
-            silence: seconds(60),
-            total: seconds(3600),
-            attempts: 5,
-            pause: seconds(1),
-        }
-    }
-}
-
-impl RegistryLimits {
-    pub(super) fn wire(&self) -> http_client::ExchangeLimits {
-        http_client::ExchangeLimits { connect: self.connect, answer: self.answer, silence: self.silence }
-    }
-}
 
 /// How registries are spoken to.
 #[derive(Default)]
@@ -72,7 +36,7 @@ pub struct Options {
 
 /// A client of any number of registries. Holds tokens, no connections.
 pub struct Registry {
-    pub(super) transport: Transport,
+    transport: Transport,
 }
 
 impl Registry {
@@ -93,7 +57,7 @@ impl Registry {
         &self.transport.limits
     }
 
-    pub(super) fn place(&self, reference: &Reference) -> RepositoryPath {
+    fn place(&self, reference: &Reference) -> RepositoryPath {
         let (host, port) = (reference.host.as_str(), reference.port);
         let plain = self.transport.plain.iter().any(|(name, number)| name == host && *number == port.unwrap_or(80));
         // Docker Hub's name is not that of its registry.
@@ -110,37 +74,9 @@ impl Registry {
         let place = self.place(reference);
         let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(self.look(&place, digest, None, &what)).await {
+            if let Some(ended) = tries.once(upload::look(&self.transport, &place, digest, None, &what)).await {
                 return ended;
             }
-        }
-    }
-
-    /// Whether it has a blob, which must be of that size if one is given.
-    pub(super) async fn look(
-        &self,
-        place: &RepositoryPath,
-        digest: Digest,
-        size: Option<u64>,
-        what: &str,
-    ) -> Result<bool, RegistryError> {
-        let target = place.target(&format!("blobs/{digest}"));
-        let answer = self.transport.ask(place, &RegistryRequest::new(Method::HEAD, target, what)).await?;
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(false),
-            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(place, answer, what).await),
-            _ => return Err(self.transport.refused(answer, what).await),
-        }
-        confirmed(&answer, digest, what)?;
-        let length: Option<u64> = answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        match (size, length) {
-            (Some(size), Some(length)) if size != length => {
-                let found = format!("{length} bytes where {size} were sent");
-                Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
-            }
-            (Some(_), None) => Err(missing(what, "Content-Length")),
-            _ => Ok(true),
         }
     }
 
@@ -184,10 +120,10 @@ impl Registry {
     ) -> Result<Descriptor, RegistryError> {
         let what = format!("upload a blob to {reference}");
         let place = self.place(reference);
-        let mut upload = super::upload::Upload::of(&self.transport, place, Arc::new(source), what.clone(), progress)?;
+        let mut upload = Upload::of(&self.transport, place, Arc::new(source), what.clone(), progress)?;
         let mut tries = Retry::at(what, &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(Box::pin(upload.attempt(self))).await {
+            if let Some(ended) = tries.once(Box::pin(upload.attempt())).await {
                 return ended;
             }
         }
@@ -200,29 +136,42 @@ impl Registry {
         let place = self.place(reference);
         let mut tries = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(self.small(&place, bytes, of, &what)).await {
+            if let Some(ended) = tries.once(upload::small(&self.transport, &place, bytes, of, &what)).await {
                 return ended.map(|()| of);
             }
         }
     }
-}
 
-impl RepositoryPath {
-    /// A path of the repository.
-    pub(super) fn target(&self, path: &str) -> Target {
-        Target::new(self.origin.clone(), format!("/v2/{}/{path}", self.repository))
-    }
-}
-
-/// A registry need not say what it has; if it does, that must be right.
-pub(super) fn confirmed(answer: &http_client::Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
-    const HEADER: http::HeaderName = http::HeaderName::from_static("docker-content-digest");
-    match answer.header(&HEADER) {
-        Some(found) if Digest::parse(found.trim()) != Some(digest) => {
-            // Whatever it is, it is short and can be shown.
-            let found: String = found.chars().filter(|c| !c.is_control()).take(100).collect();
-            Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
+    /// Puts a manifest under a tag or its own digest, and reads it back.
+    pub async fn put_manifest(
+        &self,
+        reference: &Reference,
+        name: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Digest, RegistryError> {
+        let what = format!("put {name} into {}", manifests::at(reference));
+        let place = self.place(reference);
+        let mut question = RegistryRequest::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
+        question.content = Some(media_type.to_owned());
+        question.body = Bytes::copy_from_slice(bytes);
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        loop {
+            if let Some(ended) = tries.once(manifests::put_once(&self.transport, &place, name, &question)).await {
+                return ended;
+            }
         }
-        _ => Ok(()),
+    }
+
+    /// What a tag or digest stands for; none if nothing does.
+    pub async fn manifest(&self, reference: &Reference, name: &str) -> Result<Option<Manifest>, RegistryError> {
+        let what = format!("read {name} of {}", manifests::at(reference));
+        let place = self.place(reference);
+        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        loop {
+            if let Some(ended) = tries.once(manifests::read_once(&self.transport, &place, name, &what)).await {
+                return ended;
+            }
+        }
     }
 }

@@ -4,13 +4,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 
-use super::client::{Registry, confirmed};
 use super::digest::Digest;
 use super::error::RegistryError;
 use super::reference::Reference;
-use super::retry::Retry;
 use super::token::RepositoryPath;
-use super::transport::RegistryRequest;
+use super::transport::{RegistryRequest, Transport, confirmed};
 
 /// A manifest or index, as the registry has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,91 +27,59 @@ const ANY: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.
                    application/vnd.docker.distribution.manifest.list.v2+json, \
                    application/vnd.docker.distribution.manifest.v2+json";
 
-impl Registry {
-    /// Puts a manifest under a tag or its own digest, and reads it back.
-    pub async fn put_manifest(
-        &self,
-        reference: &Reference,
-        name: &str,
-        media_type: &str,
-        bytes: &[u8],
-    ) -> Result<Digest, RegistryError> {
-        let what = format!("put {name} into {}", at(reference));
-        let place = self.place(reference);
-        let mut question = RegistryRequest::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
-        question.content = Some(media_type.to_owned());
-        question.body = Bytes::copy_from_slice(bytes);
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
-        loop {
-            if let Some(ended) = tries.once(self.put_once(&place, name, &question)).await {
-                return ended;
-            }
-        }
+/// Puts it, and reads it back.
+pub(super) async fn put_once(
+    transport: &Transport,
+    place: &RepositoryPath,
+    name: &str,
+    question: &RegistryRequest,
+) -> Result<Digest, RegistryError> {
+    let (digest, what) = (Digest::of(&question.body), question.what.as_str());
+    let answer = transport.ask(place, question).await?;
+    match answer.status() {
+        // 202 and 204: seen from registries behind a proxy of their own.
+        StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what)?,
+        StatusCode::UNAUTHORIZED => return Err(transport.unauthorized(place, answer, what).await),
+        _ => return Err(transport.refused(answer, what).await),
     }
+    let found = match read_once(transport, place, name, what).await? {
+        Some(back) if back.bytes == question.body => return Ok(digest),
+        Some(back) => back.digest.to_string(),
+        None => "nothing".to_owned(),
+    };
+    Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
+}
 
-    async fn put_once(
-        &self,
-        place: &RepositoryPath,
-        name: &str,
-        question: &RegistryRequest,
-    ) -> Result<Digest, RegistryError> {
-        let (digest, what) = (Digest::of(&question.body), question.what.as_str());
-        let answer = self.transport.ask(place, question).await?;
-        match answer.status() {
-            // 202 and 204: seen from registries behind a proxy of their own.
-            StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what)?,
-            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(place, answer, what).await),
-            _ => return Err(self.transport.refused(answer, what).await),
-        }
-        let found = match self.read_once(place, name, what).await? {
-            Some(back) if back.bytes == question.body => return Ok(digest),
-            Some(back) => back.digest.to_string(),
-            None => "nothing".to_owned(),
-        };
-        Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
+/// Reads what a tag or digest stands for.
+pub(super) async fn read_once(
+    transport: &Transport,
+    place: &RepositoryPath,
+    name: &str,
+    what: &str,
+) -> Result<Option<Manifest>, RegistryError> {
+    let mut question = RegistryRequest::new(Method::GET, place.target(&format!("manifests/{name}")), what);
+    question.accept = Some(ANY);
+    let answer = transport.ask(place, &question).await?;
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::UNAUTHORIZED => return Err(transport.unauthorized(place, answer, what).await),
+        _ => return Err(transport.refused(answer, what).await),
     }
-
-    /// What a tag or digest stands for; none if nothing does.
-    pub async fn manifest(&self, reference: &Reference, name: &str) -> Result<Option<Manifest>, RegistryError> {
-        let what = format!("read {name} of {}", at(reference));
-        let place = self.place(reference);
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
-        loop {
-            if let Some(ended) = tries.once(self.read_once(&place, name, &what)).await {
-                return ended;
-            }
-        }
-    }
-
-    async fn read_once(
-        &self,
-        place: &RepositoryPath,
-        name: &str,
-        what: &str,
-    ) -> Result<Option<Manifest>, RegistryError> {
-        let mut question = RegistryRequest::new(Method::GET, place.target(&format!("manifests/{name}")), what);
-        question.accept = Some(ANY);
-        let answer = self.transport.ask(place, &question).await?;
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::UNAUTHORIZED => return Err(self.transport.unauthorized(place, answer, what).await),
-            _ => return Err(self.transport.refused(answer, what).await),
-        }
-        let media_type = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
-        let claimed = answer.headers().get("docker-content-digest").cloned();
-        let wire = |why| RegistryError::Wire { what: what.to_owned(), why };
-        let bytes = answer.bytes(LONGEST).await.map_err(wire)?;
-        let digest = Digest::of(&bytes);
-        // Asked for by digest, or named by one: the bytes must be that.
-        let named = [Digest::parse(name), claimed.and_then(|claimed| Digest::parse(claimed.to_str().ok()?))];
-        match named.into_iter().flatten().find(|named| *named != digest) {
-            Some(expected) => Err(RegistryError::Digest { what: what.to_owned(), expected, found: digest.to_string() }),
-            None => Ok(Some(Manifest { media_type, bytes, digest })),
-        }
+    let media_type = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
+    let claimed = answer.headers().get("docker-content-digest").cloned();
+    let wire = |why| RegistryError::Wire { what: what.to_owned(), why };
+    let bytes = answer.bytes(LONGEST).await.map_err(wire)?;
+    let digest = Digest::of(&bytes);
+    // Asked for by digest, or named by one: the bytes must be that.
+    let named = [Digest::parse(name), claimed.and_then(|claimed| Digest::parse(claimed.to_str().ok()?))];
+    match named.into_iter().flatten().find(|named| *named != digest) {
+        Some(expected) => Err(RegistryError::Digest { what: what.to_owned(), expected, found: digest.to_string() }),
+        None => Ok(Some(Manifest { media_type, bytes, digest })),
     }
 }
 
-fn at(reference: &Reference) -> String {
+/// A repository, for errors.
+pub(super) fn at(reference: &Reference) -> String {
     format!("{}/{}", reference.authority(), reference.repository)
 }

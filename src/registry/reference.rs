@@ -1,6 +1,7 @@
 //! Where an image goes: `HOST[:PORT]/REPOSITORY[:TAG]`. The host must be there: a name that means one place here and
 //! another there is no address for the memory of a process. Names are those of the OCI distribution spec; hosts as others
-//! tell them from the first part of a repository: with a dot or a port, or `localhost`.
+//! tell them from the first part of a repository: with a dot or a port, or `localhost`. `oci-spec`
+//! would put Docker Hub where no host is.
 
 use std::fmt;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::client::RegistryLimits;
 use super::error::RegistryError;
+use super::limits::RegistryLimits;
 use crate::backoff;
 
 /// No back-off and no `Retry-After` is longer.

@@ -29,6 +29,13 @@ pub(super) struct RepositoryPath {
     pub(super) also: Option<String>,
 }
 
+impl RepositoryPath {
+    /// A path of the repository.
+    pub(super) fn target(&self, path: &str) -> Target {
+        Target::new(self.origin.clone(), format!("/v2/{}/{path}", self.repository))
+    }
+}
+
 /// The value of an `Authorization` header.
 #[derive(Clone)]
 pub(super) struct Access {

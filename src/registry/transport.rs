@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::blob_body::Payload;
 use super::challenge;
-use super::client::RegistryLimits;
 use super::credentials::Credentials;
+use super::digest::Digest;
 use super::error::RegistryError;
+use super::limits::RegistryLimits;
 use super::location::{Origin, Target};
 use super::retry::LONGEST_PAUSE;
 use super::token::{self, Access, AuthPlan, GrantedRights, RepositoryPath};
@@ -279,6 +280,19 @@ impl Transport {
         let all = self.credentials.hide(self.held.hide(all));
         let all: String = all.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_SAID).collect();
         if all.trim().is_empty() { String::new() } else { format!(" ({})", all.trim()) }
+    }
+}
+
+/// A registry need not say what it has; if it does, that must be right.
+pub(super) fn confirmed(answer: &Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
+    const HEADER: http::HeaderName = http::HeaderName::from_static("docker-content-digest");
+    match answer.header(&HEADER) {
+        Some(found) if Digest::parse(found.trim()) != Some(digest) => {
+            // Whatever it is, it is short and can be shown.
+            let found: String = found.chars().filter(|c| !c.is_control()).take(100).collect();
+            Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
+        }
+        _ => Ok(()),
     }
 }
 

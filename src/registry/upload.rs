@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::blob_body;
-use super::client::{Registry, confirmed};
 use super::digest::{Descriptor, Digest};
 use super::error::RegistryError;
 use super::location::Target;
 use super::token::RepositoryPath;
-use super::transport::{RegistryRequest, Transport, missing};
+use super::transport::{RegistryRequest, Transport, confirmed, missing};
 use crate::http_client::{Answer, WireError};
 
 const OCTETS: &str = "application/octet-stream";
@@ -49,13 +49,13 @@ impl<'a> Upload<'a> {
     }
 
     /// From the start.
-    pub(super) async fn attempt(&mut self, registry: &Registry) -> Result<Descriptor, RegistryError> {
-        if let Some(known) = self.there(registry).await? {
+    pub(super) async fn attempt(&mut self) -> Result<Descriptor, RegistryError> {
+        if let Some(known) = self.there().await? {
             return Ok(known);
         }
         if !self.one_put {
-            if let Some(digest) = self.in_pieces(registry).await? {
-                return self.arrived(registry, digest).await;
+            if let Some(digest) = self.in_pieces().await? {
+                return self.arrived(digest).await;
             }
             tracing::info!("{} takes no streamed uploads: hashing first, then one PUT", self.place.origin.authority());
             self.one_put = true;
@@ -67,28 +67,28 @@ impl<'a> Upload<'a> {
             }
         };
         self.digest = Some(digest);
-        if let Some(known) = self.there(registry).await? {
+        if let Some(known) = self.there().await? {
             return Ok(known);
         }
-        let session = registry.session(&self.place, &self.what).await?;
+        let session = session(self.transport, &self.place, &self.what).await?;
         let (answer, read) = self.send_stream(Method::PUT, session.with_digest(digest)).await?;
         if answer.status() == StatusCode::CREATED && read != Some(digest) {
             return Err(self.other(digest, read));
         }
-        registry.created(&self.place, answer, digest, &self.what).await?;
-        self.arrived(registry, digest).await
+        created(self.transport, &self.place, answer, digest, &self.what).await?;
+        self.arrived(digest).await
     }
 
     /// An earlier attempt may have succeeded without our hearing of it.
-    async fn there(&self, registry: &Registry) -> Result<Option<Descriptor>, RegistryError> {
+    async fn there(&self) -> Result<Option<Descriptor>, RegistryError> {
         let Some(digest) = self.digest else { return Ok(None) };
-        let there = registry.look(&self.place, digest, Some(self.size), &self.what).await?;
+        let there = look(self.transport, &self.place, digest, Some(self.size), &self.what).await?;
         Ok(there.then_some(Descriptor { digest, size: self.size }))
     }
 
     /// POST, PATCH, PUT. None if the registry takes no PATCH.
-    async fn in_pieces(&mut self, registry: &Registry) -> Result<Option<Digest>, RegistryError> {
-        let session = registry.session(&self.place, &self.what).await?;
+    async fn in_pieces(&mut self) -> Result<Option<Digest>, RegistryError> {
+        let session = session(self.transport, &self.place, &self.what).await?;
         let (answer, digest) = self.send_stream(Method::PATCH, session.clone()).await?;
         self.digest = digest.or(self.digest);
         match answer.status() {
@@ -108,7 +108,7 @@ impl<'a> Upload<'a> {
         let next = self.transport.next(&session, &answer)?.unwrap_or(session);
         let question = RegistryRequest::new(Method::PUT, next.with_digest(digest), &self.what);
         let answer = self.transport.ask(&self.place, &question).await?;
-        registry.created(&self.place, answer, digest, &self.what).await?;
+        created(self.transport, &self.place, answer, digest, &self.what).await?;
         Ok(Some(digest))
     }
 
@@ -158,8 +158,8 @@ impl<'a> Upload<'a> {
     }
 
     /// Looks whether it is there, whole.
-    async fn arrived(&self, registry: &Registry, digest: Digest) -> Result<Descriptor, RegistryError> {
-        registry.must_have(&self.place, Descriptor { digest, size: self.size }, &self.what).await
+    async fn arrived(&self, digest: Digest) -> Result<Descriptor, RegistryError> {
+        must_have(self.transport, &self.place, Descriptor { digest, size: self.size }, &self.what).await
     }
 
     fn unread(&self) -> RegistryError {
@@ -173,64 +173,93 @@ impl<'a> Upload<'a> {
     }
 }
 
-impl Registry {
-    /// Begins an upload; the place to send it to.
-    async fn session(&self, place: &RepositoryPath, what: &str) -> Result<Target, RegistryError> {
-        let question = RegistryRequest::new(Method::POST, place.target("blobs/uploads/"), what);
-        let answer = self.transport.ask(place, &question).await?;
-        match answer.status() {
-            StatusCode::ACCEPTED => {
-                self.transport.next(&question.target, &answer)?.ok_or_else(|| missing(what, "Location"))
-            }
-            StatusCode::UNAUTHORIZED => Err(self.transport.unauthorized(place, answer, what).await),
-            _ => Err(self.transport.refused(answer, what).await),
-        }
+/// Whether it has a blob, which must be of that size if one is given.
+pub(super) async fn look(
+    transport: &Transport,
+    place: &RepositoryPath,
+    digest: Digest,
+    size: Option<u64>,
+    what: &str,
+) -> Result<bool, RegistryError> {
+    let target = place.target(&format!("blobs/{digest}"));
+    let answer = transport.ask(place, &RegistryRequest::new(Method::HEAD, target, what)).await?;
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(false),
+        StatusCode::UNAUTHORIZED => return Err(transport.unauthorized(place, answer, what).await),
+        _ => return Err(transport.refused(answer, what).await),
     }
+    confirmed(&answer, digest, what)?;
+    let length: Option<u64> = answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    match (size, length) {
+        (Some(size), Some(length)) if size != length => {
+            let found = format!("{length} bytes where {size} were sent");
+            Err(RegistryError::Digest { what: what.to_owned(), expected: digest, found })
+        }
+        (Some(_), None) => Err(missing(what, "Content-Length")),
+        _ => Ok(true),
+    }
+}
 
-    /// The last answer of an upload.
-    async fn created(
-        &self,
-        place: &RepositoryPath,
-        answer: Answer,
-        digest: Digest,
-        what: &str,
-    ) -> Result<(), RegistryError> {
-        match answer.status() {
-            // 204: some storage behind a registry.
-            StatusCode::CREATED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what),
-            StatusCode::UNAUTHORIZED => Err(self.transport.unauthorized(place, answer, what).await),
-            _ => Err(self.transport.refused(answer, what).await),
-        }
+/// Begins an upload; the place to send it to.
+async fn session(transport: &Transport, place: &RepositoryPath, what: &str) -> Result<Target, RegistryError> {
+    let question = RegistryRequest::new(Method::POST, place.target("blobs/uploads/"), what);
+    let answer = transport.ask(place, &question).await?;
+    match answer.status() {
+        StatusCode::ACCEPTED => transport.next(&question.target, &answer)?.ok_or_else(|| missing(what, "Location")),
+        StatusCode::UNAUTHORIZED => Err(transport.unauthorized(place, answer, what).await),
+        _ => Err(transport.refused(answer, what).await),
     }
+}
 
-    /// A small blob in one PUT, unless it is there.
-    pub(super) async fn small(
-        &self,
-        place: &RepositoryPath,
-        bytes: &[u8],
-        of: Descriptor,
-        what: &str,
-    ) -> Result<(), RegistryError> {
-        if self.look(place, of.digest, Some(of.size), what).await? {
-            return Ok(());
-        }
-        let session = self.session(place, what).await?;
-        let mut question = RegistryRequest::new(Method::PUT, session.with_digest(of.digest), what);
-        question.content = Some(OCTETS.to_owned());
-        question.body = Bytes::copy_from_slice(bytes);
-        let answer = self.transport.ask(place, &question).await?;
-        self.created(place, answer, of.digest, what).await?;
-        self.must_have(place, of, what).await.map(drop)
+/// The last answer of an upload.
+async fn created(
+    transport: &Transport,
+    place: &RepositoryPath,
+    answer: Answer,
+    digest: Digest,
+    what: &str,
+) -> Result<(), RegistryError> {
+    match answer.status() {
+        // 204: some storage behind a registry.
+        StatusCode::CREATED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what),
+        StatusCode::UNAUTHORIZED => Err(transport.unauthorized(place, answer, what).await),
+        _ => Err(transport.refused(answer, what).await),
     }
+}
 
-    /// What was uploaded is there.
-    async fn must_have(&self, place: &RepositoryPath, of: Descriptor, what: &str) -> Result<Descriptor, RegistryError> {
-        if self.look(place, of.digest, Some(of.size), what).await? {
-            return Ok(of);
-        }
-        let found = "that it has no such blob".to_owned();
-        Err(RegistryError::Digest { what: what.to_owned(), expected: of.digest, found })
+/// A small blob in one PUT, unless it is there.
+pub(super) async fn small(
+    transport: &Transport,
+    place: &RepositoryPath,
+    bytes: &[u8],
+    of: Descriptor,
+    what: &str,
+) -> Result<(), RegistryError> {
+    if look(transport, place, of.digest, Some(of.size), what).await? {
+        return Ok(());
     }
+    let session = session(transport, place, what).await?;
+    let mut question = RegistryRequest::new(Method::PUT, session.with_digest(of.digest), what);
+    question.content = Some(OCTETS.to_owned());
+    question.body = Bytes::copy_from_slice(bytes);
+    let answer = transport.ask(place, &question).await?;
+    created(transport, place, answer, of.digest, what).await?;
+    must_have(transport, place, of, what).await.map(drop)
+}
+
+/// What was uploaded is there.
+async fn must_have(
+    transport: &Transport,
+    place: &RepositoryPath,
+    of: Descriptor,
+    what: &str,
+) -> Result<Descriptor, RegistryError> {
+    if look(transport, place, of.digest, Some(of.size), what).await? {
+        return Ok(of);
+    }
+    let found = "that it has no such blob".to_owned();
+    Err(RegistryError::Digest { what: what.to_owned(), expected: of.digest, found })
 }
 
 /// What a thread that read came to.

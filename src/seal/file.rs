@@ -44,7 +44,19 @@ pub fn seal_file(recipient: &Recipient, archive: &Path, progress: &mut dyn FnMut
         let _ = (dir.remove_file(&sealed), dir.remove_file(&described));
         return Err(why.into());
     }
-    dir.remove_file(&name)?;
+    if let Err(why) = dir.remove_file(&name) {
+        match dir.stat(&name) {
+            // Somebody else did it.
+            Ok(None) => {}
+            // So that another try finds the way free. The first error is the one to tell.
+            Ok(Some(_)) => {
+                let _ = (dir.remove_file(&sealed), dir.remove_file(&described), dir.sync_dir(""));
+                return Err(why.into());
+            }
+            // The sealed one may be all that there is.
+            Err(_) => return Err(why.into()),
+        }
+    }
     // The plain archive is gone and the sealed one durable: should this fail, a power cut may bring back the former.
     dir.sync_dir("")?;
     Ok(dir.locate(&sealed))

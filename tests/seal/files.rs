@@ -103,6 +103,26 @@ fn a_sealed_file_that_is_there_is_neither_replaced_nor_removed() {
 }
 
 #[test]
+fn a_plain_one_that_cannot_go_leaves_the_way_free_for_a_retry() {
+    let (dir, path) = with(&archive());
+    let aside = dir.path().join("aside");
+    // What is read is open; under its name there is now what no file's removal removes.
+    let mut once = Some(());
+    let why = seal_file(&EC.recipient(), &path, &mut |_| {
+        if once.take().is_some() {
+            fs::rename(&path, &aside).unwrap();
+            fs::create_dir(&path).unwrap();
+        }
+    });
+    assert!(matches!(why, Err(SealError::File(_))), "{why:?}");
+    assert_eq!(names(dir.path()), ["aside", NAME]);
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    seal_file(&EC.recipient(), &path, &mut |_| {}).unwrap();
+    assert_eq!(names(dir.path()), [format!("{NAME}.age"), format!("{NAME}.age.json")]);
+}
+
+#[test]
 fn while_it_is_sealed_or_opened_there_is_no_name_that_a_killed_process_could_leave() {
     let (dir, path) = with(&archive());
     let sealed = seal_file(&EC.recipient(), &path, &mut |_| assert_eq!(names(dir.path()), [NAME])).unwrap();

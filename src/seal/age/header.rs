@@ -14,6 +14,8 @@ const COLUMNS: usize = 64;
 /// An envelope to the largest key, with a long issuer, takes a tenth of it.
 const LONGEST: usize = 64 << 10;
 const MOST_STANZAS: usize = 16;
+/// Of HMAC-SHA-256.
+const MAC: usize = 32;
 
 /// One recipient's part of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +76,8 @@ impl Header {
                 }
                 stanzas.push(stanza(words, &mut lines)?);
             } else if let Some(mac) = line.strip_prefix("--- ") {
-                let mac = BASE64.decode(mac).map_err(|_| UnsealError::Format("its MAC cannot be read"))?;
+                let mac = BASE64.decode(mac).ok().filter(|mac| mac.len() == MAC);
+                let mac = mac.ok_or(UnsealError::Format("its MAC cannot be read"))?;
                 let covered = lines.read[..before + 3].to_vec();
                 return Ok(Self { stanzas, covered, mac });
             } else {
@@ -89,8 +92,13 @@ impl Header {
         found.next().filter(|_| found.next().is_none())
     }
 
+    /// All of them, in their order.
+    pub(super) fn stanzas(&self) -> &[Stanza] {
+        &self.stanzas
+    }
+
     /// Whether all of it was written by someone who knew the file's key.
-    pub(in super::super) fn is_authentic(&self, file_key: &FileKey) -> bool {
+    pub(super) fn is_authentic(&self, file_key: &FileKey) -> bool {
         hmac::verify(&mac_key(file_key), &self.covered, &self.mac).is_ok()
     }
 }
