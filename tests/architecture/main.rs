@@ -10,6 +10,7 @@ use source::{Kind, Source, files};
 
 const LONGEST: usize = 400;
 const LONGEST_MAIN: usize = 40;
+const LONGEST_NAME: usize = 60;
 
 /// What decides, sanitises or reads objects: values in, values out.
 const PURE: [&str; 28] = [
@@ -88,6 +89,21 @@ fn no_file_is_long() {
         (lines > limit).then(|| format!("{}: {lines} lines", source.path))
     };
     assert_none("longer than they may be", &all(&["rs", "py", "sh"]).into_iter().filter_map(long).collect::<Vec<_>>());
+}
+
+/// Tests have the long names; for other functions it is no less true.
+#[test]
+fn no_function_has_a_long_name() {
+    let mut broken = Vec::new();
+    for source in all(&["rs"]) {
+        let names = source
+            .code
+            .iter()
+            .enumerate()
+            .filter(|(at, name)| *at > 0 && source.at(at - 1) == "fn" && name.text.len() > LONGEST_NAME);
+        broken.extend(names.map(|(_, name)| format!("{}:{}: {}", source.path, name.line, name.text)));
+    }
+    assert_none("longer than 60 characters", &broken);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn deactivates(steps: &[Step], name: &str) -> bool {
 }
 
 #[test]
-fn after_an_offline_power_cut_the_twin_is_active_in_the_first_pass_and_dead_sandboxes_go_when_it_runs() {
+fn an_offline_power_cut_activates_the_twin_in_the_first_pass() {
     let mut world = saved_and_up();
     world.power_cut_offline();
     let steps = world.pass().steps;
@@ -64,7 +64,7 @@ fn after_an_offline_power_cut_the_twin_is_active_in_the_first_pass_and_dead_sand
 }
 
 #[test]
-fn dead_sandboxes_are_left_alone_while_another_twin_is_starting_but_not_for_ever() {
+fn dead_sandboxes_wait_for_starting_twins_but_not_for_ever() {
     let mut world = saved_and_up();
     world.in_api("db-1", "db", READY);
     world.parent_starts("db-1", Some(Running));
@@ -83,7 +83,7 @@ fn dead_sandboxes_are_left_alone_while_another_twin_is_starting_but_not_for_ever
 }
 
 #[test]
-fn an_api_not_asked_since_the_boot_is_asked_before_anything_is_activated() {
+fn an_api_not_asked_since_the_boot_is_asked_before_activation() {
     let mut world = saved_and_up();
     world.power_cut_offline();
     world.snapshot.api.at = BootInstant(0);
@@ -95,7 +95,7 @@ fn an_api_not_asked_since_the_boot_is_asked_before_anything_is_activated() {
 }
 
 #[test]
-fn a_quiet_watch_is_asked_once_before_a_down_parent_is_taken_over() {
+fn a_quiet_api_is_asked_once_before_a_down_parent_is_replaced() {
     let mut world = saved_and_up();
     world.dies(&key("web-1"));
     assert!(!world.pass().ask_api, "an aware kubelet has thirty seconds");
@@ -108,7 +108,7 @@ fn a_quiet_watch_is_asked_once_before_a_down_parent_is_taken_over() {
 }
 
 #[test]
-fn hand_back_takes_the_manifest_away_at_the_parents_first_new_container_and_clears_its_back_off() {
+fn hand_back_begins_with_the_parents_first_new_container() {
     let mut world = activated_after_power_cut();
     world.later(60);
     world.in_api("web-1", "web", NOT_READY);
@@ -131,7 +131,7 @@ fn hand_back_takes_the_manifest_away_at_the_parents_first_new_container_and_clea
 }
 
 #[test]
-fn a_parent_that_does_not_come_up_loses_its_place_again_and_waits_longer_each_time() {
+fn a_parent_that_does_not_come_up_waits_longer_each_time() {
     let mut world = activated_after_power_cut();
     world.in_api("web-1", "web", NOT_READY);
     world.pass();
@@ -164,7 +164,7 @@ fn a_rejected_parent_gets_its_place_at_once() {
 }
 
 #[test]
-fn a_parent_that_is_gone_is_removed_after_the_api_answered_for_the_whole_grace_period() {
+fn a_gone_parent_is_removed_after_a_grace_period_of_answers() {
     let mut world = saved_and_up();
     world.gone_from_api("web-1");
     world.dies(&key("web-1"));
@@ -201,7 +201,7 @@ fn assets_stay_while_the_twin_still_runs_from_them() {
 }
 
 #[test]
-fn a_power_cut_in_the_middle_of_a_rollout_never_runs_two_of_a_lineage() {
+fn a_power_cut_during_a_rollout_never_runs_two_of_a_lineage() {
     let mut world = saved_and_up();
     world.gone_from_api("web-1");
     world.in_api("web-2", "web", READY);
@@ -213,7 +213,7 @@ fn a_power_cut_in_the_middle_of_a_rollout_never_runs_two_of_a_lineage() {
 }
 
 #[test]
-fn the_last_good_copy_comes_back_when_its_successor_was_never_ready() {
+fn the_last_good_copy_returns_if_its_successor_was_never_ready() {
     let mut world = saved_and_up();
     world.gone_from_api("web-1");
     world.in_api("web-2", "web", NOT_READY);
@@ -252,7 +252,7 @@ fn pods_of_namespaces_that_are_not_watched_are_not_gone() {
 }
 
 #[test]
-fn max_offline_is_an_upper_limit_even_when_nobody_knows_how_long() {
+fn max_offline_is_a_limit_even_when_nobody_knows_how_long() {
     let mut world = saved_and_up();
     world.copy("web-1").max_offline = Some(Duration::from_secs(600));
     world.power_cut_offline();
@@ -274,7 +274,7 @@ fn a_kubelet_that_started_an_api_pod_after_the_boot_is_aware() {
 }
 
 #[test]
-fn a_pod_that_could_not_be_saved_is_still_named_while_the_api_is_away() {
+fn a_pod_that_was_not_saved_is_still_named_with_the_api_away() {
     let mut world = World::new();
     let failure = CaptureFailure {
         uid: pod_checkpointer::pod::key::Uid("uid-web-1".into()),

@@ -231,7 +231,7 @@ const CUTS: [Survives; 6] = [
 ];
 
 #[test]
-fn a_power_cut_at_any_instant_leaves_the_old_or_the_new_and_repeating_completes_it() {
+fn a_power_cut_at_any_instant_leaves_the_old_or_the_new_copy() {
     for trial in trials() {
         let Trial { name, change, operations, .. } = &trial;
         for cut in trial.changing.iter().chain([operations]) {
@@ -270,7 +270,7 @@ fn what_is_durable_already_costs_the_disk_nothing() {
 }
 
 #[test]
-fn an_operation_that_fails_leaves_the_old_copy_whole_and_its_error_names_the_path() {
+fn a_failed_operation_leaves_the_old_copy_and_names_the_path() {
     for trial in trials() {
         let Trial { name, change, operations, .. } = &trial;
         for (errno, word) in [(libc::ENOSPC, "space"), (libc::EIO, "Input/output"), (libc::EROFS, "Read-only")] {
@@ -293,7 +293,7 @@ fn an_operation_that_fails_leaves_the_old_copy_whole_and_its_error_names_the_pat
 }
 
 #[test]
-fn what_a_killed_process_left_unsynced_is_made_durable_by_the_next_one() {
+fn what_a_killed_process_left_unsynced_the_next_makes_durable() {
     for Trial { name, change, before, operations, changing, .. } in trials() {
         for kill in changing {
             let disk = before.copy(Some(Fault::PowerCut(kill)));
@@ -309,7 +309,7 @@ fn what_a_killed_process_left_unsynced_is_made_durable_by_the_next_one() {
 }
 
 #[test]
-fn a_walk_through_random_changes_and_power_cuts_never_loses_the_checkpoint() {
+fn random_changes_and_power_cuts_never_lose_the_checkpoint() {
     const STEPS: [Act; 9] = [first, second, third, refresh, activate, deactivate, retire, reinstate, remove_assets];
     for seed in 0..150 {
         let mut random = fastrand::Rng::with_seed(seed);

@@ -151,7 +151,7 @@ async fn aware_it_removes_at_once_even_with_the_api_away() {
 }
 
 #[tokio::test]
-async fn api_pods_live_on_with_the_api_away_but_not_through_a_power_cut() {
+async fn api_pods_outlive_the_api_server_but_not_a_power_cut() {
     let node = Node::aware(&[pod("api")]).await;
     node.write("a", &manifest("a"));
     node.kubelet.set_api_pods(None);
@@ -254,7 +254,7 @@ async fn a_pod_that_crashes_waits_longer_each_time() {
 }
 
 #[tokio::test]
-async fn a_host_port_in_use_is_refused_for_as_long_as_the_kubelet_lives() {
+async fn a_host_port_in_use_is_refused_while_the_kubelet_lives() {
     let node = Node::blind();
     let mut twin = manifest("a");
     twin["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]);
@@ -301,7 +301,7 @@ async fn hand_back(node: &Node) -> Duration {
 }
 
 #[tokio::test]
-async fn a_parent_that_crashed_before_the_power_cut_waits_its_back_off() {
+async fn a_parent_crashed_before_the_power_cut_waits_its_back_off() {
     let (node, _runtime) = collision().await;
     assert!(hand_back(&node).await > Duration::from_secs(5));
 }
@@ -321,7 +321,7 @@ async fn with_its_dead_sandboxes_removed_it_is_back_at_once() {
 }
 
 #[tokio::test]
-async fn with_its_sandbox_removed_after_the_twins_death_it_is_back_at_once() {
+async fn its_sandbox_removed_after_the_twins_death_it_is_back_at_once() {
     let (node, runtime) = collision().await;
     let cri = Cri::connect(&runtime.endpoint()).await.unwrap();
     let before = exits(&node);

@@ -73,7 +73,7 @@ fn no_rule_has_a_wildcard() {
 }
 
 #[test]
-fn no_rule_lists_secrets_or_reaches_into_nodes_or_changes_anything() {
+fn no_rule_lists_secrets_reaches_into_nodes_or_changes_things() {
     for (file, _, rule) in rules() {
         let (resources, verbs) = (names(&rule, "resources"), names(&rule, "verbs"));
         let at = format!("{}: {rule}", file.display());
@@ -204,7 +204,7 @@ fn the_image_is_of_this_version() {
 }
 
 #[test]
-fn the_kustomization_installs_the_same_files_and_stands_outside_their_folders() {
+fn the_kustomization_installs_the_same_files_from_outside() {
     let listed = &objects(&root().join("kustomization.yaml"))[0];
     let mut listed: Vec<&str> = names(listed, "resources");
     listed.sort_unstable();

@@ -147,7 +147,7 @@ async fn a_socket_that_accepts_and_says_nothing_is_a_timeout_too() {
 }
 
 #[tokio::test]
-async fn a_runtime_that_is_not_there_is_said_to_be_unreachable_and_why() {
+async fn a_missing_runtime_is_said_to_be_unreachable_and_why() {
     let error = Cri::connect("unix:///nowhere/containerd.sock").await.unwrap_err();
     assert!(matches!(error, CriError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("No such file"), "{error}");

@@ -50,7 +50,7 @@ fn binary_data_never_becomes_a_variable() {
 }
 
 #[test]
-fn the_address_of_the_api_server_is_frozen_unless_the_pod_sets_it() {
+fn the_api_servers_address_is_frozen_unless_the_pod_sets_it() {
     let assets = fetched().found(config_map("m"), &[("SERVICE_PORT", "1")]).assets();
     let container = json!({
         "envFrom": [{"prefix": "KUBERNETES_", "configMapRef": {"name": "m"}}],
@@ -113,7 +113,7 @@ fn a_token_that_is_refused_is_left_out_and_told() {
 }
 
 #[test]
-fn volumes_of_one_secret_share_a_directory_where_their_modes_allow() {
+fn volumes_of_one_secret_share_a_directory_if_modes_allow() {
     let volume = |name: &str, mode: u32| json!({"name": name, "secret": {"secretName": "s", "defaultMode": mode}});
     let pod = small(&json!({"volumes": [volume("a", 0o400), volume("b", 0o644), volume("c", 0o400)]}));
     let checkpoint = made(&pod, &fetched().found(secret("s"), &[("k", "v")]).assets());

@@ -102,7 +102,7 @@ fn only_the_top_directories_and_the_manifests_keep_others_out() {
 }
 
 #[test]
-fn an_unchanged_checkpoint_is_not_written_whenever_it_was_captured() {
+fn an_unchanged_checkpoint_is_not_written_again() {
     let node = node();
     let web = node.save("uid-1", 1);
     let file = node.etc("inactive-manifests/shop_web.yaml");
@@ -115,7 +115,7 @@ fn an_unchanged_checkpoint_is_not_written_whenever_it_was_captured() {
 }
 
 #[test]
-fn an_active_manifest_is_another_name_of_the_inactive_one_and_keeps_its_bytes_when_that_changes() {
+fn an_active_manifest_keeps_its_bytes_when_the_inactive_changes() {
     let node = node();
     let web = node.save("uid-1", 1);
     node.activate(&web).expect("it is complete");
@@ -138,7 +138,7 @@ fn an_active_manifest_is_another_name_of_the_inactive_one_and_keeps_its_bytes_wh
 }
 
 #[test]
-fn a_retirement_lasts_until_it_is_taken_back_or_the_parent_captured_again() {
+fn a_retirement_lasts_until_taken_back_or_captured_again() {
     let node = node();
     let web = node.save("uid-1", 1);
     let retired = || node.store.load().expect("a sound disk").checkpoints[&web].retired;
@@ -153,7 +153,7 @@ fn a_retirement_lasts_until_it_is_taken_back_or_the_parent_captured_again() {
 }
 
 #[test]
-fn the_previous_copy_stands_in_for_one_that_is_damaged_or_lacks_assets() {
+fn the_previous_copy_stands_in_for_a_damaged_or_incomplete_one() {
     let node = node();
     node.save("uid-1", 1);
     let web = key("shop/web");
@@ -183,7 +183,7 @@ fn the_previous_copy_stands_in_for_one_that_is_damaged_or_lacks_assets() {
 }
 
 #[test]
-fn a_copy_that_lacks_assets_and_has_no_stand_in_is_reported_and_not_activated() {
+fn a_copy_without_assets_or_stand_in_is_reported_not_activated() {
     let node = node();
     let web = node.save("uid-1", 1);
     fs::remove_dir_all(node.etc("checkpoint-secrets/shop/web/tls")).expect("it is there");
@@ -195,7 +195,7 @@ fn a_copy_that_lacks_assets_and_has_no_stand_in_is_reported_and_not_activated() 
 }
 
 #[test]
-fn files_of_others_are_neither_read_as_ours_nor_replaced_nor_removed() {
+fn others_files_are_neither_read_nor_replaced_nor_removed() {
     let node = node();
     let web = node.save("uid-1", 1);
     let foreign = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: []}\n";
@@ -236,7 +236,7 @@ fn a_manifest_of_another_format_is_kept_through_everything() {
 }
 
 #[test]
-fn the_originals_files_are_recognised_and_removed_only_when_asked() {
+fn the_originals_files_are_known_and_removed_only_when_asked() {
     let node = node();
     let original = |namespace: &str, name: &str| {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": namespace, "name": name,
@@ -265,7 +265,7 @@ fn the_originals_files_are_recognised_and_removed_only_when_asked() {
 }
 
 #[test]
-fn assets_that_no_manifest_names_are_found_and_removed_and_no_others() {
+fn only_assets_that_no_manifest_names_are_found_and_removed() {
     let node = node();
     let web = node.save("uid-1", 1);
     let second = with(checkpoint(&web, "uid-2"), Tree::ConfigMaps, "settings", &[("a", "1")]);
@@ -283,7 +283,7 @@ fn assets_that_no_manifest_names_are_found_and_removed_and_no_others() {
 }
 
 #[test]
-fn a_link_planted_in_our_directories_is_refused_and_nothing_is_written_through_it() {
+fn nothing_is_written_through_a_link_planted_in_our_directories() {
     let node = node();
     let outside = node.dir.path().join("outside");
     fs::create_dir_all(outside.join("web/tls/..2000")).expect("a sound disk");
@@ -333,7 +333,7 @@ fn a_hold_and_the_cluster_are_remembered() {
 }
 
 #[test]
-fn reading_a_node_without_our_directories_finds_nothing_and_makes_nothing() {
+fn reading_a_node_without_our_directories_makes_nothing() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let layout = Layout { etc: dir.path().join("etc"), manifests: dir.path().join("etc/manifests") };
     assert_eq!(Store::read_only(&layout).load().expect("absence is no failure"), Inventory::default());

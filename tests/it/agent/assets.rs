@@ -27,7 +27,7 @@ fn pair(volume: &Path) -> Option<(String, String)> {
 }
 
 #[tokio::test]
-async fn an_updated_secret_is_refreshed_at_once_or_not_at_all_and_removed_keys_go() {
+async fn an_updated_secret_is_refreshed_in_one_go_or_not_at_all() {
     let site = site_with_secret().await;
     let volume = site.etc("checkpoint-secrets/plant/web/tls");
     let manifest = fs::read(site.etc("inactive-manifests/plant_web.yaml")).unwrap();
@@ -53,7 +53,7 @@ async fn an_updated_secret_is_refreshed_at_once_or_not_at_all_and_removed_keys_g
 }
 
 #[tokio::test]
-async fn a_deleted_secret_is_kept_and_reported_and_the_pod_comes_back_with_it() {
+async fn a_deleted_secret_is_kept_and_reported_for_the_pods_return() {
     let mut site = site_with_secret().await;
     site.api.remove(SECRET);
     site.until("it is reported", |s| reasons(s, "web").contains("tls")).await;

@@ -28,7 +28,7 @@ fn from_the_future() -> String {
 }
 
 #[tokio::test]
-async fn files_of_others_garbage_and_unknown_formats_are_never_touched() {
+async fn others_files_garbage_and_unknown_formats_are_never_touched() {
     let mut site = Site::new().await.unwrap();
     fs::create_dir_all(site.etc("inactive-manifests")).unwrap();
     let strangers: Vec<(PathBuf, String)> = [
@@ -74,7 +74,7 @@ async fn temporaries_that_a_killed_agent_left_are_cleaned_up() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_is_reported_and_the_other_pods_are_saved() {
+async fn an_unwritable_directory_is_reported_and_other_pods_are_saved() {
     let mut site = Site::new().await.unwrap();
     site.api.add_secret(NAMESPACE, "tls", &[("key", "1")]);
     // A file where a directory has to be: nobody can write there, root neither.
@@ -91,7 +91,7 @@ async fn a_directory_that_cannot_be_written_is_reported_and_the_other_pods_are_s
 }
 
 #[tokio::test]
-async fn a_saved_copy_stays_whole_when_its_directory_cannot_be_written_any_more() {
+async fn a_saved_copy_stays_whole_when_its_directory_is_read_only() {
     let mut site = Site::new().await.unwrap();
     site.config.timings.refresh = std::time::Duration::from_millis(500);
     site.api.add_secret(NAMESPACE, "tls", &[("key", "1")]);
@@ -111,7 +111,7 @@ async fn a_saved_copy_stays_whole_when_its_directory_cannot_be_written_any_more(
 }
 
 #[tokio::test]
-async fn a_strangers_file_in_the_place_of_a_manifest_stays_and_the_other_pods_come_back() {
+async fn a_strangers_file_in_a_manifests_place_stays_and_pods_return() {
     let mut site = site_with([pod("web"), pod("other")]).await;
     let place = site.etc("manifests/plant_web.yaml");
     fs::write(&place, foreign()).unwrap();

@@ -22,7 +22,7 @@ async fn offline_twin_on(mut site: Site, pod: PodSpec, name: &str) -> Site {
 }
 
 #[tokio::test]
-async fn a_twin_on_a_port_of_the_node_makes_room_and_its_parent_is_spared_the_back_off() {
+async fn a_twin_on_a_host_port_spares_its_parent_the_back_off() {
     // Slow enough that the agent is always there before the kubelet notices that the parent has exited.
     let slow = Site::with_kubelet(2, |_| {}).await.unwrap();
     let site = offline_twin_on(slow, pod("gateway").on_port(8443), "gateway").await;
@@ -45,7 +45,7 @@ async fn a_twin_without_a_port_makes_room_when_its_parent_starts() {
 }
 
 #[tokio::test]
-async fn a_parent_that_does_not_come_up_gets_its_twin_back_and_is_not_tried_at_once_again() {
+async fn a_parent_that_stays_down_gets_its_twin_back_and_must_wait() {
     let site = offline_twin(pod("gateway").on_port(8443), "gateway").await;
     site.kubelet.set_crashing("plant/gateway", true);
     site.api.go(Mode::Up).await;
@@ -56,7 +56,7 @@ async fn a_parent_that_does_not_come_up_gets_its_twin_back_and_is_not_tried_at_o
 }
 
 #[tokio::test]
-async fn a_twin_whose_parent_was_deleted_in_the_outage_goes_after_the_grace_period() {
+async fn a_twin_of_a_parent_deleted_meanwhile_goes_after_the_grace() {
     let site = offline_twin(pod("web"), "web").await;
     site.api.delete_pod(NAMESPACE, "web");
     site.api.go(Mode::Up).await;

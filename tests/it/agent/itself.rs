@@ -30,7 +30,7 @@ async fn self_hosted_with(change: impl FnOnce(&mut Timings)) -> Site {
 }
 
 #[tokio::test]
-async fn after_a_power_cut_the_kubelet_alone_brings_it_back_and_it_the_others() {
+async fn after_a_power_cut_the_kubelet_starts_it_and_it_the_others() {
     let mut site = self_hosted().await;
     site.api.go(Mode::Down).await;
     site.power_cut().unwrap();
@@ -40,7 +40,7 @@ async fn after_a_power_cut_the_kubelet_alone_brings_it_back_and_it_the_others() 
 }
 
 #[tokio::test]
-async fn its_twin_steps_down_for_the_daemonsets_instance_after_the_hand_back() {
+async fn its_twin_steps_down_for_the_daemonset_after_the_hand_back() {
     let mut site = self_hosted().await;
     site.api.go(Mode::Down).await;
     site.power_cut().unwrap();
@@ -69,7 +69,7 @@ async fn a_twin_steps_down_though_the_api_server_refuses_its_token() {
 }
 
 #[tokio::test]
-async fn a_rollout_of_its_own_daemonset_keeps_every_checkpoint_and_ends_with_the_new_version() {
+async fn a_rollout_of_its_own_daemonset_keeps_every_checkpoint() {
     let site = self_hosted().await;
     site.api.delete_pod(NAMESPACE, FIRST);
     site.until("the old one ends", |s| !s.parent_runs(FIRST)).await;
@@ -83,7 +83,7 @@ async fn a_rollout_of_its_own_daemonset_keeps_every_checkpoint_and_ends_with_the
 }
 
 #[tokio::test]
-async fn a_new_version_that_never_gets_ready_does_not_replace_the_good_one() {
+async fn a_version_that_is_never_ready_does_not_replace_the_good_one() {
     let mut site = self_hosted().await;
     site.kubelet.set_crashing(&format!("{NAMESPACE}/{SECOND}"), true);
     site.api.delete_pod(NAMESPACE, FIRST);
@@ -102,7 +102,7 @@ async fn a_new_version_that_never_gets_ready_does_not_replace_the_good_one() {
 }
 
 #[tokio::test]
-async fn when_its_daemonset_is_deleted_everything_of_it_goes_itself_last_and_applications_run_on() {
+async fn its_daemonset_deleted_it_removes_all_its_own_and_itself_last() {
     let site = self_hosted().await;
     site.add(pod("other"));
     site.until("another is saved", |s| s.is_saved("other")).await;
@@ -122,7 +122,7 @@ async fn when_its_daemonset_is_deleted_everything_of_it_goes_itself_last_and_app
 }
 
 #[tokio::test]
-async fn a_daemonset_that_excludes_the_node_means_the_same_and_one_that_wants_it_does_not() {
+async fn a_daemonset_that_excludes_the_node_removes_it_too() {
     let site = self_hosted_with(|timings| timings.refresh = Duration::from_millis(500)).await;
     site.api.delete_pod(NAMESPACE, FIRST);
     site.throughout("its DaemonSet wants it here", site.config.timings.grace + A_WHILE, |s| s.is_saved("web")).await;

@@ -20,7 +20,7 @@ async fn harass(site: &mut Site, dice: &mut fastrand::Rng) {
 }
 
 #[tokio::test]
-async fn an_agent_that_is_killed_at_any_moment_does_in_the_end_what_it_had_to() {
+async fn an_agent_killed_at_any_moment_does_in_the_end_what_it_must() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut dice = fastrand::Rng::with_seed(seed);

@@ -69,7 +69,7 @@ async fn an_api_server_that_flaps_ten_times_activates_nothing() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_refuses_the_agent_delays_activation_and_retires_nothing() {
+async fn a_refusing_api_server_delays_activation_and_retires_nothing() {
     let mut site = site_with([pod("web"), pod("deleted")]).await;
     site.config.timings.activation_delay = Duration::from_secs(3);
     site.api.go(Mode::Status(401)).await;
@@ -83,7 +83,7 @@ async fn an_api_server_that_refuses_the_agent_delays_activation_and_retires_noth
 }
 
 #[tokio::test]
-async fn a_power_cut_with_the_api_server_answering_is_the_kubelets_business() {
+async fn a_power_cut_while_the_api_answers_is_the_kubelets_business() {
     let mut site = site_with([pod("web"), pod("gateway").on_port(8443)]).await;
     site.reboot().unwrap();
     let untouched = |s: &Site| !s.is_active("web") && !s.is_active("gateway");
@@ -106,7 +106,7 @@ async fn two_power_cuts_in_one_outage_end_as_one_does() {
 }
 
 #[tokio::test]
-async fn a_parent_that_is_down_is_taken_over_in_an_outage_though_its_kubelet_once_saw_the_api() {
+async fn a_down_parent_is_taken_over_though_its_kubelet_saw_the_api() {
     let site = site_with([pod("web")]).await;
     site.api.go(Mode::Down).await;
     // The kubelet and what it ran die, the agent does not: nobody restarts the pod, and nobody is known to be blind.

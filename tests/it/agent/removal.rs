@@ -6,7 +6,7 @@ use crate::support::pods::{NAMESPACE, pod, pod_of};
 use crate::support::site::Site;
 
 #[tokio::test]
-async fn after_the_grace_period_the_files_of_a_deleted_parent_go_and_others_stay() {
+async fn after_the_grace_period_only_a_deleted_parents_files_go() {
     let mut site = Site::new().await.unwrap();
     site.api.add_secret(NAMESPACE, "tls", &[("tls.key", "secret")]);
     site.add(pod("web").secret("tls")).add(pod("other").secret("tls"));
@@ -20,7 +20,7 @@ async fn after_the_grace_period_the_files_of_a_deleted_parent_go_and_others_stay
 }
 
 #[tokio::test]
-async fn a_pod_that_is_no_longer_annotated_is_forgotten_and_goes_on_running() {
+async fn a_pod_no_longer_annotated_is_forgotten_and_runs_on() {
     let site = site_with([pod("web")]).await;
     site.api.edit_pod(NAMESPACE, "web", |pod| pod["metadata"]["annotations"] = serde_json::json!({}));
     site.until("nothing of it is left", |s| s.is_removed("web")).await;
@@ -29,7 +29,7 @@ async fn a_pod_that_is_no_longer_annotated_is_forgotten_and_goes_on_running() {
 }
 
 #[tokio::test]
-async fn a_parent_that_comes_back_within_the_grace_period_keeps_its_checkpoint() {
+async fn a_parent_back_within_the_grace_period_keeps_its_checkpoint() {
     let site = site_with([pod("web")]).await;
     site.api.delete_pod(NAMESPACE, "web");
     let retiring = |s: &Site| super::phase(s, "web") == Some(pod_checkpointer::pod::report::Phase::Retiring);

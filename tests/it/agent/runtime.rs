@@ -6,7 +6,7 @@ use crate::support::pods::pod;
 use crate::support::site::Site;
 
 #[tokio::test]
-async fn while_the_runtime_hangs_nothing_is_decided_and_afterwards_everything_is() {
+async fn while_the_runtime_hangs_nothing_is_decided_then_everything() {
     let mut site = site_with([pod("web"), pod("gateway").on_port(8443)]).await;
     site.api.go(Mode::Down).await;
     site.power_cut().unwrap();
@@ -21,7 +21,7 @@ async fn while_the_runtime_hangs_nothing_is_decided_and_afterwards_everything_is
 }
 
 #[tokio::test]
-async fn a_runtime_that_is_killed_under_running_pods_activates_nothing() {
+async fn a_runtime_killed_under_running_pods_activates_nothing() {
     let mut site = site_with([pod("web")]).await;
     site.api.go(Mode::Down).await;
     site.runtime.kill();

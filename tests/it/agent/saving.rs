@@ -9,7 +9,7 @@ use crate::support::site::Site;
 const KEY: &str = "-----BEGIN KEY-----\n\u{fffd} bytes \0 and all\n";
 
 #[tokio::test]
-async fn a_ready_pod_is_saved_with_its_assets_byte_for_byte_and_nothing_half_made_is_left() {
+async fn a_ready_pod_is_saved_whole_with_its_assets_byte_for_byte() {
     let mut site = Site::new().await.unwrap();
     site.api.add_secret(NAMESPACE, "tls", &[("tls.key", KEY), ("empty", "")]);
     site.api.add_config_map(NAMESPACE, "settings", &[("a.conf", "a = 1\n")]);
@@ -60,7 +60,7 @@ async fn a_version_that_is_never_ready_does_not_replace_the_good_copy() {
 }
 
 #[tokio::test]
-async fn pods_that_cannot_be_saved_are_refused_with_reasons_beside_a_healthy_one() {
+async fn pods_that_cannot_be_saved_are_refused_beside_a_healthy_one() {
     let site = site_with([pod("web")]).await;
     site.add(pod("claims").claim("data")).add(pod("misses").secret("not-there"));
     site.until("both are refused", |s| {

@@ -26,7 +26,7 @@ fn one_that_ends_with_the_marker_is_whole_at_once() {
 }
 
 #[test]
-fn one_without_an_end_is_being_written_until_nothing_happens_to_it() {
+fn one_without_an_end_is_being_written_until_it_rests() {
     let whole = containerd(&[1; 2000]).end();
     for length in (0..whole.len()).step_by(256) {
         assert_eq!(aged(&whole[..length], Duration::ZERO), State::BeingWritten, "{length}");

@@ -65,7 +65,7 @@ fn doctor_asks_the_runtime_and_the_api_server() {
 }
 
 #[test]
-fn doctor_takes_an_api_server_that_is_away_as_the_reason_for_being_here() {
+fn doctor_takes_an_absent_api_server_as_the_reason_to_be_here() {
     let node = Node::new();
     fs::write(node.path("kubeconfig"), kubeconfig("http://127.0.0.1:1")).unwrap();
     let flag = format!("--kubeconfig={}", node.path("kubeconfig").display());

@@ -107,7 +107,7 @@ fn status_check_fails_when_a_pod_would_not_come_back() {
 }
 
 #[test]
-fn status_asks_the_report_of_an_agent_that_leads_and_distrusts_one_that_is_gone() {
+fn status_trusts_a_leading_agents_report_and_not_a_gone_ones() {
     let node = Node::new();
     node.save("web", "kube-system/DaemonSet/web");
     let report = json!({

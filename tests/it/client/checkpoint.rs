@@ -5,7 +5,7 @@ use super::{GROUP, Server, accepted, command, entry, says, status, text};
 const IMAGE: [&str; 3] = ["checkpoint", "default/counter/c", "--image"];
 
 #[tokio::test]
-async fn an_image_is_asked_for_as_whom_the_kubeconfig_says_and_its_name_is_printed() {
+async fn an_image_is_asked_for_as_the_kubeconfig_says_and_is_printed() {
     let server = Server::start([says(201, entry())]).await;
     let (code, out, err) = server.run(&IMAGE).await;
     assert_eq!((code, out.as_str(), err.as_str()), (0, "registry/x:0123456789abcdef\n", ""));

@@ -92,7 +92,7 @@ async fn a_synchronous_call_stays_one_however_long_it_takes() {
 }
 
 #[tokio::test]
-async fn an_asynchronous_call_is_answered_at_once_and_found_again_in_its_namespace() {
+async fn an_asynchronous_call_is_found_again_in_its_namespace() {
     let answers = [says(202, accepted()), says(202, accepted()), says(200, entry()), status(404, "no such checkpoint")];
     let proxy = Proxy::start(answers).await;
     let begun = proxy.asked(proxy.service, post("/checkpoint/default/p/c", r#"{"async": true}"#)).await;
@@ -114,7 +114,7 @@ async fn asked_for_the_state_now_it_does_not_wait() {
 }
 
 #[tokio::test]
-async fn every_other_path_is_the_api_servers_with_our_credentials_alone() {
+async fn other_paths_are_the_api_servers_with_our_credentials_alone() {
     let proxy = Proxy::start([says(200, json!({"kind": "PodList"})), status(409, "there is one already")]).await;
     let mut request = get("/api/v1/namespaces/default/pods?limit=5");
     request.headers_mut().insert("authorization", "Bearer other".parse().unwrap());
@@ -191,7 +191,7 @@ async fn requests_of_foreign_pages_and_upgrades_get_no_further() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_the_apiservice_is_told_apart_from_a_missing_pod() {
+async fn a_missing_apiservice_is_told_apart_from_a_missing_pod() {
     let proxy = Proxy::start([text(404, "404 page not found\n"), status(404, "there is no pod default/p")]).await;
     let (_, body) = proxy.asked(proxy.service, post("/checkpoint/default/p/c", "{}")).await;
     assert!(body["message"].as_str().unwrap().contains("manifests/apiservice"), "{body}");

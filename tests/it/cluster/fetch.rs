@@ -144,7 +144,7 @@ async fn a_node_that_does_not_exist_gives_no_token() {
 }
 
 #[tokio::test]
-async fn the_daemonset_and_the_node_say_whether_the_agent_belongs_here() {
+async fn daemonset_and_node_say_whether_the_agent_belongs_here() {
     let api = FakeApi::start().await;
     let client = client(&api).await;
     let state = async || daemonset_state(&client, NS, "agent", "n1", LIMIT).await;

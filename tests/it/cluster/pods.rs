@@ -137,7 +137,7 @@ async fn signs_of_life_move_the_time_and_wake_nobody() {
 #[case::not_an_api(Mode::Status(404))]
 #[case::garbage(Mode::Garbage)]
 #[tokio::test]
-async fn a_first_attempt_that_fails_says_unavailable_and_the_first_answer_says_so(#[case] mode: Mode) {
+async fn a_failed_first_attempt_says_unavailable_until_an_answer(#[case] mode: Mode) {
     let api = FakeApi::start().await;
     api.add_pod(parent(NS, "a", NODE));
     api.go(mode).await;
@@ -190,7 +190,7 @@ async fn what_happened_while_disconnected_is_listed_not_replayed() {
 }
 
 #[tokio::test]
-async fn a_watch_whose_time_is_over_costs_one_list_and_nobody_hears_of_it() {
+async fn a_watch_whose_time_is_over_quietly_costs_one_list() {
     let api = FakeApi::start().await;
     api.add_pod(parent(NS, "a", NODE));
     let reader = settled(&api, config()).await;
@@ -229,7 +229,7 @@ async fn a_watch_that_talks_nonsense_is_replaced_by_a_list(#[case] line: &str) {
 }
 
 #[tokio::test]
-async fn a_malformed_pod_ends_nothing_and_its_last_good_version_stands() {
+async fn a_malformed_pod_leaves_its_last_good_version_standing() {
     let api = FakeApi::start().await;
     api.add_pod(parent(NS, "a", NODE));
     let reader = settled(&api, config()).await;
@@ -335,7 +335,7 @@ async fn other_namespaces(#[case] scope: Scope, #[case] expected: &'static [&'st
 }
 
 #[tokio::test]
-async fn idle_it_asks_three_times_a_watch_which_is_seven_times_an_hour_at_most() {
+async fn idle_it_asks_three_times_a_watch_at_most_seven_an_hour() {
     let api = FakeApi::start().await;
     let client = client(&api.url()).await;
     let _reader = PodReader::start(client.clone(), config()).await.unwrap();

@@ -27,7 +27,7 @@ fn remember(world: &mut World, change: impl FnOnce(&mut PodMemory)) {
 }
 
 #[test]
-fn a_grace_period_that_was_counted_to_its_end_does_not_begin_anew() {
+fn a_grace_period_that_has_ended_does_not_begin_anew() {
     let mut world = saved_and_up();
     world.gone_from_api("web-1");
     world.pass();
@@ -41,7 +41,7 @@ fn a_grace_period_that_was_counted_to_its_end_does_not_begin_anew() {
 }
 
 #[test]
-fn a_parent_that_failed_more_often_than_can_be_counted_still_waits() {
+fn a_parent_that_failed_beyond_counting_still_waits() {
     let mut world = saved_and_up();
     world.power_cut_offline();
     world.pass();
@@ -81,7 +81,7 @@ fn restarts_that_add_up_to_too_many_are_many() {
 }
 
 #[test]
-fn a_memory_from_the_end_of_time_decides_as_an_empty_one_would_report() {
+fn a_memory_from_the_end_of_time_reports_as_an_empty_one() {
     let mut world = saved_and_up();
     let text = r#"{"pods":{},"running_since":{},"kubelet":{"identity":null,"known":null,"proven":null},
         "last_api_read":18446744073709551615,"marked_api_read":null,"members":{},"refreshed_at":18446744073709551615,

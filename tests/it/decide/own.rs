@@ -29,7 +29,7 @@ fn its_own_copy_is_saved_when_ready_and_active_at_once() {
 }
 
 #[test]
-fn an_instance_that_is_not_ready_is_never_saved_over_the_last_good_one() {
+fn an_unready_instance_is_never_saved_over_the_last_good_one() {
     let mut world = agent_saved_and_up();
     world.in_api("agent-1", "agent", Standing::Here { ready: false });
     assert_eq!(world.pass().steps, vec![]);
@@ -64,7 +64,7 @@ fn a_rollout_removes_nothing_of_anybody_else() {
 }
 
 #[test]
-fn without_its_daemonset_everything_goes_after_the_grace_period_itself_last() {
+fn without_its_daemonset_everything_goes_and_itself_last() {
     let mut world = agent_saved_and_up();
     world.saved("agent-1", "agent");
     world.copy("agent-1").active = true;
@@ -112,7 +112,7 @@ fn leaving_waits_for_an_active_twins_parent() {
 }
 
 #[test]
-fn the_twin_steps_down_when_the_runtime_shows_the_daemonsets_instance_up_whatever_the_api_says() {
+fn the_twin_steps_down_once_the_daemonsets_instance_is_up() {
     let mut world = agent_saved_and_up();
     world.saved("agent-1", "agent");
     world.copy("agent-1").active = true;
@@ -126,7 +126,7 @@ fn the_twin_steps_down_when_the_runtime_shows_the_daemonsets_instance_up_whateve
 }
 
 #[test]
-fn an_instance_of_another_name_is_known_by_the_form_of_its_name_when_the_api_is_away() {
+fn offline_another_instance_is_known_by_the_form_of_its_name() {
     let mut world = agent_saved_and_up();
     world.saved("agent-1", "agent");
     world.copy("agent-1").active = true;

@@ -29,7 +29,7 @@ fn a_missing_answer_about_its_daemonset_is_asked_for_again() {
 }
 
 #[test]
-fn a_daemonset_that_wants_the_node_and_has_no_pod_here_is_looked_at_again() {
+fn a_daemonset_that_lacks_its_pod_here_is_looked_at_again() {
     let mut world = without_its_pod();
     world.snapshot.scheduling = Some(Observation::Seen(Scheduling::Wanted, world.now));
     world.pass();

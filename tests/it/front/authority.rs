@@ -114,7 +114,7 @@ async fn a_ca_of_the_operators_own_is_used_as_it_is() {
 }
 
 #[tokio::test]
-async fn towards_its_end_a_ca_gets_a_successor_that_is_trusted_before_it_signs() {
+async fn a_cas_successor_is_trusted_before_it_signs() {
     let api = FakeApi::start().await;
     api.add(SECRET, secret("old", (-80, 20), |_| {}));
     let authority = authority(&api).await;
@@ -160,7 +160,7 @@ async fn a_secret_that_holds_something_else_is_left_alone_and_named() {
 }
 
 #[tokio::test]
-async fn a_successor_that_everybody_knows_by_now_signs_and_its_forerunner_stays_trusted() {
+async fn a_known_successor_signs_and_its_forerunner_stays_trusted() {
     let api = FakeApi::start().await;
     let old = secret("old", (-80, 20), |_| {});
     let next = secret("next", (-2, 100), |_| {});

@@ -135,14 +135,14 @@ async fn an_api_server_that_answers_with_another_node_is_not_believed() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_does_not_answer_is_unavailable_and_no_absence() {
+async fn an_api_server_without_answer_is_unavailable_and_no_absence() {
     let site = Site::start().await;
     site.front.api.go(crate::support::api::Mode::Status(500)).await;
     assert_eq!(site.send("n2", "/who").await.0, 503);
 }
 
 #[tokio::test]
-async fn who_listens_there_without_a_certificate_for_that_address_hears_nothing() {
+async fn a_listener_without_that_addresss_certificate_hears_nothing() {
     let site = Site::start().await;
     // The same port on another address of the loopback network: reached, but its certificate is for 127.0.0.1.
     let elsewhere = tokio::net::TcpListener::bind(("127.0.0.2", site.front.address.port())).await.unwrap();

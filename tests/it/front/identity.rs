@@ -57,7 +57,7 @@ async fn names_in_the_front_proxys_headers_need_not_be_ascii() {
 #[case::not_yet_good(Some((0, Says { years: (2080, 2090), ..PROXY })))]
 #[case::of_a_server(Some((0, Says { usage: rcgen::ExtendedKeyUsagePurpose::ServerAuth, ..PROXY })))]
 #[tokio::test]
-async fn a_name_in_headers_is_nothing_without_the_front_proxys_certificate(#[case] certificate: Option<(usize, Says)>) {
+async fn a_name_in_headers_needs_the_front_proxys_certificate(#[case] certificate: Option<(usize, Says)>) {
     let (front, cluster) = front().await;
     let others = Ca::new("others");
     let cas = [&cluster.front_proxy, &cluster.clients, &others];
@@ -82,7 +82,7 @@ async fn a_name_in_headers_is_nothing_without_the_front_proxys_certificate(#[cas
 }
 
 #[tokio::test]
-async fn any_name_does_where_the_cluster_lists_none_but_not_where_clients_have_the_same_ca() {
+async fn any_proxy_name_does_if_none_is_listed_and_the_ca_is_its_own() {
     let (front, cluster) = front().await;
     let anyone = || cluster.front_proxy.signs(&Says { common: "somebody", ..PROXY });
     publish(&front.api, &cluster.clients.pem, &cluster.front_proxy.pem, &json!([]));
@@ -169,7 +169,7 @@ async fn only_one_bearer_token_is_understood(#[case] values: &[&str]) {
 }
 
 #[tokio::test]
-async fn an_api_server_that_gives_no_answer_is_no_fault_of_the_callers() {
+async fn an_api_server_without_answer_is_no_fault_of_the_callers() {
     let (front, cluster) = front().await;
     front.api.token("t", "bob", &[OURS]).go(Mode::Status(500)).await;
     assert_eq!(front.who(None, &[("authorization", &bearer("t"))]).await.0, 503);
@@ -179,7 +179,7 @@ async fn an_api_server_that_gives_no_answer_is_no_fault_of_the_callers() {
 }
 
 #[tokio::test]
-async fn before_the_cluster_cas_are_read_a_certificate_is_neither_believed_nor_refused() {
+async fn until_the_cas_are_read_no_certificate_is_believed_or_refused() {
     let front = Front::start().await;
     assert!(front.authenticator.ready().is_err());
     assert_eq!(front.who(Some(Ca::new("clients").signs(&GOOD)), &[]).await.0, 503);

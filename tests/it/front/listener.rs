@@ -64,7 +64,7 @@ async fn a_request_in_plain_http_is_told_how_to_ask() {
 }
 
 #[tokio::test]
-async fn bodies_have_a_bound_whether_they_announce_their_length_or_not() {
+async fn bodies_have_a_bound_whether_their_length_is_announced_or_not() {
     let front = Front::start().await;
     let most = ListenerLimits::default().body_bytes;
     assert_eq!(front.post("/length", vec![b'x'; most]).await, 200);
@@ -88,7 +88,7 @@ async fn bodies_have_a_bound_whether_they_announce_their_length_or_not() {
 }
 
 #[tokio::test]
-async fn a_length_beyond_all_bounds_is_refused_before_anything_is_read() {
+async fn a_length_out_of_bounds_is_refused_before_anything_is_read() {
     let front = Front::start().await;
     let mut stream = front.tls().await;
     stream.write_all(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n").await.unwrap();
@@ -185,7 +185,7 @@ async fn an_address_has_its_share_and_gets_it_back() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn told_to_stop_it_takes_nobody_more_and_lets_the_running_finish() {
+async fn told_to_stop_it_takes_nobody_and_lets_the_running_finish() {
     let front = Front::with(quick(), false).await;
     let host = front.host(None);
     let slow = tokio::spawn(async move {

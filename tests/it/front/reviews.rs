@@ -48,7 +48,7 @@ async fn a_right_is_for_one_person_one_verb_and_one_namespace() {
 }
 
 #[tokio::test]
-async fn a_right_is_not_lent_to_who_has_the_same_name_but_other_groups() {
+async fn a_right_is_not_lent_to_the_same_name_in_other_groups() {
     let (api, reviews) = reviews().await;
     api.right("ann", "create", "checkpointer.alpha.coreos.com/pods/checkpoint", "default/");
     reviews.allowed(&caller("ann"), &create("default")).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_right_is_not_lent_to_who_has_the_same_name_but_other_groups() {
 }
 
 #[tokio::test]
-async fn without_a_clear_answer_nobody_is_allowed_anything_and_the_next_is_asked_anew() {
+async fn without_a_clear_answer_nothing_is_allowed_nor_remembered() {
     let (api, reviews) = reviews().await;
     api.right("ann", "create", "checkpointer.alpha.coreos.com/pods/checkpoint", "default/").token(
         "t",
@@ -82,7 +82,7 @@ async fn without_a_clear_answer_nobody_is_allowed_anything_and_the_next_is_asked
 }
 
 #[tokio::test]
-async fn a_question_is_asked_once_and_a_token_is_not_kept_for_another_audience() {
+async fn a_question_is_asked_once_and_a_token_kept_for_its_audience() {
     let (api, reviews) = reviews().await;
     api.token("t", "ann", &["pod-checkpointer"]);
     for _ in 0..5 {
@@ -93,7 +93,7 @@ async fn a_question_is_asked_once_and_a_token_is_not_kept_for_another_audience()
 }
 
 #[tokio::test]
-async fn made_up_tokens_do_not_pile_up_and_a_huge_one_is_not_passed_on() {
+async fn made_up_tokens_do_not_pile_up_and_huge_ones_are_not_sent_on() {
     let (api, reviews) = reviews().await;
     for n in 0..CACHED_MOST + 10 {
         assert!(reviews.authenticate(&format!("made-up-{n}"), OURS).await.unwrap().is_none());

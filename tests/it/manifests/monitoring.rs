@@ -90,7 +90,7 @@ fn every_metric_is_explained_in_the_documents() {
 }
 
 #[test]
-fn every_alert_says_what_is_wrong_where_and_has_its_place_in_the_documents() {
+fn every_alert_says_what_is_wrong_where_and_is_documented() {
     let operations = text(&root().join("docs/operations.md"));
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap();

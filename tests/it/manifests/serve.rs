@@ -106,7 +106,7 @@ fn every_right_is_one_that_is_known_here() {
 }
 
 #[test]
-fn reading_other_namespaces_secrets_and_using_the_service_are_bound_to_nobody() {
+fn nobody_is_bound_to_read_others_secrets_or_use_the_service() {
     let bound: Vec<Value> = of_kind("ClusterRoleBinding").into_iter().chain(of_kind("RoleBinding")).collect();
     for role in of_kind("ClusterRole") {
         let name = &role["metadata"]["name"];
@@ -153,7 +153,7 @@ fn every_rule_has_its_reason_beside_it() {
 }
 
 #[test]
-fn it_has_no_capability_and_can_write_to_archives_and_records_alone() {
+fn it_has_no_capability_and_writes_archives_and_records_alone() {
     let security = &container()["securityContext"];
     assert_eq!(security["readOnlyRootFilesystem"], true);
     assert_eq!(security["allowPrivilegeEscalation"], false);

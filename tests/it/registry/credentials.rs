@@ -27,7 +27,7 @@ async fn name_and_password_are_given_to_whom_they_are_for_when_asked() {
 }
 
 #[tokio::test]
-async fn a_token_of_the_registry_itself_is_got_once_for_one_repository() {
+async fn a_token_of_the_registry_is_got_once_for_one_repository() {
     let manners = Manners {
         login: Some(login()),
         realm: Some("/token?x=y".to_owned()),
@@ -97,7 +97,7 @@ async fn a_realm_with_an_entry_of_its_own_gets_that() {
 }
 
 #[tokio::test]
-async fn uploads_and_redirects_to_another_server_go_without_credentials() {
+async fn uploads_and_redirects_elsewhere_go_without_credentials() {
     let storage = FakeRegistry::start(Manners::default()).await;
     let there = FakeRegistry::start(Manners { login: Some(login()), ..Manners::default() }).await;
     there.world().manners.uploads_at = Some(storage.url());
@@ -113,7 +113,7 @@ async fn uploads_and_redirects_to_another_server_go_without_credentials() {
 }
 
 #[tokio::test]
-async fn a_signed_place_on_another_tls_server_gets_the_upload_and_no_credentials() {
+async fn a_signed_place_elsewhere_gets_the_upload_without_credentials() {
     let (storage, one) = FakeRegistry::start_tls(Manners::default()).await;
     let uploads_at = Some(format!("https://{}", storage.authority()));
     let (there, two) =

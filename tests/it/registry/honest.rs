@@ -70,7 +70,7 @@ async fn the_same_again_is_the_same_and_its_config_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_registry_without_streamed_uploads_gets_one_put_of_what_was_hashed_before() {
+async fn without_streamed_uploads_one_put_has_what_was_hashed_before() {
     for status in [404, 405, 416, 501] {
         let there = FakeRegistry::start(Manners { no_patch: Some(status), ..Manners::default() }).await;
         let pushed = pushed(&client(&[&there], None), &there.image(), 4 * MIB).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_registry_without_streamed_uploads_gets_one_put_of_what_was_hashed_bef
 }
 
 #[tokio::test]
-async fn a_blob_can_be_looked_for_and_taken_over_from_another_repository() {
+async fn a_blob_can_be_looked_for_and_mounted_from_elsewhere() {
     let there = FakeRegistry::start(Manners::default()).await;
     let registry = client(&[&there], None);
     let blob = registry.upload_bytes(&there.image(), b"blob").await.unwrap();

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use futures::stream::unfold;
+use futures::stream::{StreamExt, iter, unfold};
 use http::StatusCode;
 use pod_checkpointer::cluster::client::ApiClient;
 use pod_checkpointer::cluster::config::ClientConfig;
@@ -21,6 +21,8 @@ const RESOURCES: &str = "/apis/criu.org/v1/checkpointrestoreoperators";
 #[derive(Default)]
 pub struct World {
     pub resources: Vec<Value>,
+    /// What happened to them, as a watch says it. How many these are is the version of a list.
+    pub changes: Vec<String>,
     /// Paths of pods and namespaces.
     pub there: BTreeSet<String>,
     /// Every answer is 503.
@@ -70,10 +72,11 @@ impl Api {
         let mut world = self.world();
         world.resources.retain(|other| other["metadata"]["name"] != name);
         world.resources.push(object.clone());
-        drop(world);
-        let event = json!({"type": "MODIFIED", "object": object});
-        // Nobody may be watching yet; then it is in the list.
-        let _ = self.watches.send(format!("{event}\n"));
+        let event = format!("{}\n", json!({"type": "MODIFIED", "object": object}));
+        world.changes.push(event.clone());
+        // Nobody may be watching yet; then it is in the list, or told when the watch begins. Sent under the lock, so that
+        // a watch gets it once.
+        let _ = self.watches.send(event);
     }
 
     /// Waits for something; says what it waited for if it does not come.
@@ -102,16 +105,18 @@ async fn answer(api: Api, request: Request) -> Response {
     let is_owner = path.starts_with("/api/v1/namespaces/");
     match head.method.as_str() {
         "GET" if path == RESOURCES && query.contains("watch=1") => {
+            let world = api.world();
+            let version = query.split('&').find_map(|part| part.strip_prefix("resourceVersion="));
+            let missed = world.changes[version.and_then(|version| version.parse().ok()).unwrap()..].to_vec();
             let lines = unfold(api.watches.subscribe(), async |mut lines| Some((lines.recv().await.ok()?, lines)));
-            let lines = futures::StreamExt::map(lines, Ok::<_, std::io::Error>);
+            let lines = iter(missed).chain(lines).map(Ok::<_, std::io::Error>);
             Body::from_stream(lines).into_response()
         }
         "GET" if path == RESOURCES => {
-            let items = api.world().resources.clone();
-            axum::Json(
-                json!({"kind": "CheckpointRestoreOperatorList", "metadata": {"resourceVersion": "7"}, "items": items}),
-            )
-            .into_response()
+            let world = api.world();
+            let metadata = json!({"resourceVersion": world.changes.len().to_string()});
+            axum::Json(json!({"kind": "CheckpointRestoreOperatorList", "metadata": metadata, "items": world.resources}))
+                .into_response()
         }
         "GET" if is_owner => {
             let mut world = api.world();

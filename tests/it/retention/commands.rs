@@ -79,7 +79,7 @@ fn what_is_no_archive_or_not_there_is_not_pinned() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_is_refused_with_its_paths_before_anything_is_looked_at() {
+fn an_impossible_policy_is_refused_before_anything_is_looked_at() {
     let (dir, _) = eleven();
     fs::write(dir.path().join("bad.yaml"), "maxAge: soon\nglobalPolicy: {maxCheckpointSize: 3 apples}\n").unwrap();
     let refused = archive(dir.path(), &["prune", "/nowhere", "--policy", "bad.yaml", "--dry-run"]).code(2);

@@ -33,7 +33,7 @@ fn sweep(dir: &std::path::Path) -> (ArchiveDir, usize) {
 }
 
 #[test]
-fn links_sockets_and_directories_that_are_called_like_archives_are_none() {
+fn links_sockets_and_directories_named_like_archives_are_none() {
     let outside = tempfile::tempdir().unwrap();
     let target = put(outside.path(), C, 1);
     let dir = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ fn links_sockets_and_directories_that_are_called_like_archives_are_none() {
 }
 
 #[test]
-fn names_with_newlines_or_no_text_or_of_something_else_are_left_alone() {
+fn names_with_newlines_or_of_something_else_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let odd: [&[u8]; 6] = [
         b"checkpoint-p_ns-c-2026-11-21T07:12:53Z.tar\n",
@@ -86,7 +86,7 @@ fn what_is_no_archive_inside_or_says_nothing_of_its_owner_stays() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_an_error_and_one_that_was_replaced_is_seen() {
+fn a_missing_directory_is_an_error_and_a_replaced_one_is_seen() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("checkpoints");
     assert!(ArchiveDir::open(&dir, None, Arc::default()).is_err());
@@ -105,7 +105,7 @@ fn a_directory_that_is_not_there_is_an_error_and_one_that_was_replaced_is_seen()
 }
 
 #[test]
-fn files_that_claim_to_be_larger_than_any_disk_are_counted_and_go() {
+fn files_that_claim_more_than_any_disk_are_counted_and_go() {
     use pod_checkpointer::disk::directory::Stamp;
     use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
     use pod_checkpointer::serve::retention::policy::Key;

@@ -81,7 +81,7 @@ fn each_archive_is_read_once_ever() {
 }
 
 #[test]
-fn an_index_that_is_damaged_or_of_another_directory_is_made_anew() {
+fn an_index_damaged_or_of_another_directory_is_made_anew() {
     let place = SortKey::new();
     let file = put(place.path(), C, 1);
     for damage in ["", "{}", "{\"format\":1,\"directory\":\"/elsewhere\"}\n", "\u{0}\n\n"] {
@@ -95,7 +95,7 @@ fn an_index_that_is_damaged_or_of_another_directory_is_made_anew() {
 }
 
 #[test]
-fn an_archive_that_is_being_written_becomes_one_when_it_is_whole() {
+fn an_archive_being_written_becomes_one_when_it_is_whole() {
     let place = SortKey::new();
     let at = Timestamp::from_second(1_000_000).unwrap();
     let file = name(C, at);
@@ -181,7 +181,7 @@ fn a_sealed_archive_goes_with_what_describes_it() {
 }
 
 #[test]
-fn a_description_that_was_left_alone_goes_a_day_later_and_not_before() {
+fn a_description_left_alone_goes_a_day_later_and_not_before() {
     let place = SortKey::new();
     let stem = name(C, Timestamp::from_second(1).unwrap());
     let left = place.path().join(format!("{stem}.age.json"));

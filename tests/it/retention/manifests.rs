@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 #[test]
-fn retention_may_read_the_policy_and_ask_by_name_and_write_nothing_but_status_and_events() {
+fn retention_writes_nothing_but_status_and_events() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/rbac/serve/container-checkpoints-retention.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let objects: Vec<Value> =

@@ -49,7 +49,7 @@ fn the_newer_form_counts_where_both_are_there() {
 }
 
 #[test]
-fn an_object_in_the_originals_form_is_taken_with_its_small_numbers_as_mebibytes() {
+fn an_object_in_the_originals_form_has_its_sizes_in_mebibytes() {
     let object = json!({
         "apiVersion": "criu.org/v1", "kind": "CheckpointRestoreOperator", "metadata": {"name": "sample"},
         "spec": {
@@ -115,7 +115,7 @@ fn what_cannot_be_is_refused_with_its_path(#[case] spec: Value, #[case] paths: &
 }
 
 #[test]
-fn a_field_that_nobody_knows_is_noted_and_another_kind_is_refused() {
+fn an_unknown_field_is_noted_and_another_kind_is_refused() {
     assert!(good(&json!({"maxAges": "1h"})).notes[0].starts_with("spec.maxAges: there is no such field"));
     assert_eq!(read_document(&json!({"kind": "Pod", "spec": {}})).unwrap_err()[0].path, "kind");
     assert_eq!(read_document(&json!({"maxAge": "1h"})).unwrap().policy.max_age, Some(Duration::from_secs(3600)));
@@ -153,10 +153,12 @@ fn the_resource_definition_is_the_one_in_the_manifests() {
         std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
         std::fs::write(
             path,
-            format!("# Made from src/retention/resource.rs: UPDATE_MANIFESTS=1 cargo test --test retention\n{text}"),
+            format!(
+                "# Made from src/serve/retention/resource.rs: UPDATE_MANIFESTS=1 cargo test --test it retention\n{text}"
+            ),
         )
         .unwrap();
     }
     let found: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    assert_eq!(found, definition, "make it anew: UPDATE_MANIFESTS=1 cargo test --test retention definition");
+    assert_eq!(found, definition, "make it anew: UPDATE_MANIFESTS=1 cargo test --test it resource_definition");
 }

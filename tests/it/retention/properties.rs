@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn neither_the_order_of_the_look_nor_the_zone_of_the_node_matters(archives in archives(), policy in policy(), zone in -50..50_i32) {
+    fn neither_the_order_of_looking_nor_the_time_zone_matters(archives in archives(), policy in policy(), zone in -50..50_i32) {
         let expected = all(&index(archives.iter(), |archive| archive.zone), &policy);
         let other = all(&index(archives.iter().rev(), |_| zone), &policy);
         prop_assert_eq!(seconds(&expected), seconds(&other));

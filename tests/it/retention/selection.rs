@@ -78,7 +78,7 @@ fn a_pin_covers_the_sealed_archive_too() {
 }
 
 #[test]
-fn what_somebody_works_with_stays_and_so_does_the_newest_that_was_just_handed_over() {
+fn what_is_in_use_stays_and_so_does_the_newest_handed_over() {
     let (index, files) = eleven();
     let policy = policy(&json!({"maxAge": "1h"}));
     let mut known = now();
@@ -94,7 +94,7 @@ fn what_somebody_works_with_stays_and_so_does_the_newest_that_was_just_handed_ov
 }
 
 #[test]
-fn what_somebody_waits_for_stays_though_nobody_knows_its_name_yet() {
+fn what_is_waited_for_stays_though_its_name_is_unknown_yet() {
     let mut index = Index::default();
     let files: Vec<_> = (1..=2).map(|second| add(&mut index, C, second, 10 << 20)).collect();
     let policy = policy(&json!({"globalPolicy": {"maxCheckpointSize": "5Mi"}}));
@@ -190,7 +190,7 @@ fn the_oldest_make_room_on_the_disk_and_no_more_than_needed() {
 }
 
 #[test]
-fn what_was_left_unfinished_goes_after_a_day_and_not_before_and_is_nobodys() {
+fn what_was_left_unfinished_goes_after_a_day_and_not_before() {
     let mut index = Index::default();
     let at =
         |second: i64| Stamp { inode: 1, size: 10, modified: second * 1_000_000_000, changed: second * 1_000_000_000 };
@@ -213,7 +213,7 @@ fn a_sealed_archive_and_its_plain_one_count_once() {
 }
 
 #[test]
-fn an_archive_is_as_old_as_the_earlier_of_its_own_time_and_the_files() {
+fn an_archive_is_as_old_as_the_earlier_of_its_two_times() {
     let mut index = Index::default();
     let file = add(&mut index, C, NOW - 10, 10);
     let policy = policy(&json!({"maxAge": "1h"}));

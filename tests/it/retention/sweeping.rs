@@ -101,7 +101,7 @@ async fn a_while() {
 }
 
 #[tokio::test]
-async fn the_eleventh_archive_takes_the_place_of_the_oldest_and_everybody_is_told() {
+async fn the_eleventh_archive_replaces_the_oldest_and_all_are_told() {
     let mut node = Node::new().await;
     let files: Vec<_> = (1..=10).map(|second| put(node.path(), C, second)).collect();
     node.api.apply("own", "2026-01-01T00:00:00Z", 3, &node.policy(json!({"maxCheckpointsPerContainer": 10})));
@@ -139,7 +139,7 @@ async fn a_change_of_the_policy_is_applied_at_once_or_not_as_it_says() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_and_the_last_good_policy_stays_also_after_a_restart_without_the_api() {
+async fn the_last_good_policy_outlives_bad_ones_and_offline_restarts() {
     let mut node = Node::new().await;
     let good = json!({"maxCheckpointsPerContainer": 3, "applyPoliciesImmediately": true});
     node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(good));
@@ -166,7 +166,7 @@ async fn what_cannot_be_is_refused_and_the_last_good_policy_stays_also_after_a_r
 }
 
 #[tokio::test]
-async fn an_orphan_goes_when_its_pod_is_gone_and_not_while_the_api_is_away() {
+async fn an_orphan_goes_with_its_pod_and_not_while_the_api_is_away() {
     let mut node = Node::new().await;
     put(node.path(), C, 1);
     node.api.world().there.insert(POD.to_owned());
@@ -184,7 +184,7 @@ async fn an_orphan_goes_when_its_pod_is_gone_and_not_while_the_api_is_away() {
 }
 
 #[tokio::test]
-async fn who_could_not_be_asked_about_is_asked_about_soon_after_the_api_is_back() {
+async fn unanswered_owners_are_asked_about_soon_after_the_api_is_back() {
     let mut node = Node::new().await;
     put(node.path(), C, 1);
     node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"globalPolicy": {"retainOrphan": false}})));
@@ -198,7 +198,7 @@ async fn who_could_not_be_asked_about_is_asked_about_soon_after_the_api_is_back(
 }
 
 #[tokio::test]
-async fn a_policy_that_could_not_be_kept_is_kept_when_that_is_possible() {
+async fn a_policy_that_could_not_be_saved_is_saved_when_possible() {
     let mut node = Node::new().await;
     let kept = node.state.path().join("policy.json");
     std::fs::create_dir(&kept).unwrap();
@@ -215,7 +215,7 @@ async fn a_policy_that_could_not_be_kept_is_kept_when_that_is_possible() {
 }
 
 #[tokio::test]
-async fn an_orphan_stays_where_the_policy_keeps_it_and_where_there_is_none() {
+async fn an_orphan_stays_where_the_policy_keeps_it_or_there_is_none() {
     let mut node = Node::new().await;
     put(node.path(), C, 1);
     node.run().await;
@@ -250,7 +250,7 @@ async fn the_oldest_resource_counts_and_the_others_are_told() {
 }
 
 #[tokio::test]
-async fn where_hundreds_of_nodes_say_how_they_are_one_more_does_so_only_in_trouble() {
+async fn among_hundreds_of_nodes_one_more_reports_only_in_trouble() {
     let mut node = Node::new().await;
     node.status = Duration::from_millis(1);
     put(node.path(), C, 1);
@@ -273,7 +273,7 @@ async fn where_hundreds_of_nodes_say_how_they_are_one_more_does_so_only_in_troub
 }
 
 #[tokio::test]
-async fn a_policy_for_a_directory_that_is_not_mounted_deletes_nothing_and_says_so() {
+async fn a_policy_for_an_unmounted_directory_deletes_nothing() {
     let mut node = Node::new().await;
     for second in 1..=3 {
         put(node.path(), C, second);
@@ -311,7 +311,7 @@ async fn a_dry_run_deletes_nothing_and_a_pin_holds() {
 }
 
 #[tokio::test]
-async fn while_another_process_keeps_the_directory_nothing_is_deleted_and_nothing_forgotten() {
+async fn while_another_process_holds_the_directory_nothing_is_deleted() {
     let mut node = Node::new().await;
     for second in 1..=3 {
         put(node.path(), C, second);
@@ -347,7 +347,7 @@ async fn the_oldest_go_when_the_disk_is_to_have_more_room_than_it_has() {
 }
 
 #[tokio::test]
-async fn an_archive_whose_owner_or_rights_changed_meanwhile_goes_all_the_same() {
+async fn an_archive_whose_owner_or_rights_changed_goes_all_the_same() {
     use std::os::unix::fs::PermissionsExt;
     let mut node = Node::new().await;
     let files: Vec<_> = (1..=3).map(|second| put(node.path(), C, second)).collect();

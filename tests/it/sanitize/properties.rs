@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn an_inlined_value_comes_out_of_the_kubelets_expansion_as_it_was(value in "[$()aé]{0,12}") {
+    fn an_inlined_value_survives_the_kubelets_expansion(value in "[$()aé]{0,12}") {
         let mut pod = small_container(&json!({
             "env": [{"name": "V", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
         }));

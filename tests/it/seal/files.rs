@@ -31,7 +31,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_sealed_file_takes_the_plain_ones_place_with_a_description() {
+fn the_sealed_file_with_description_replaces_the_plain_one() {
     let plain = archive();
     let (dir, path) = with(&plain);
     let mut told = Vec::new();
@@ -103,7 +103,7 @@ fn a_sealed_file_that_is_there_is_neither_replaced_nor_removed() {
 }
 
 #[test]
-fn while_it_is_sealed_or_opened_there_is_no_name_that_a_killed_process_could_leave() {
+fn a_process_killed_while_sealing_or_opening_leaves_no_name() {
     let (dir, path) = with(&archive());
     let sealed = seal_file(&EC.recipient(), &path, &mut |_| assert_eq!(names(dir.path()), [NAME])).unwrap();
     let out = dir.path().join("out.tar");

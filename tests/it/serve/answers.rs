@@ -35,7 +35,7 @@ async fn a_checkpoint_is_pushed_and_answered_as_the_document_has_it() {
 }
 
 #[tokio::test]
-async fn an_asynchronous_one_is_answered_with_an_identifier_that_leads_to_the_entry() {
+async fn an_asynchronous_one_gets_an_identifier_that_finds_the_entry() {
     let site = Site::new().await;
     site.kubelet.go(Mode::Slow(Duration::from_millis(500)));
     let said = site.post(IMAGE, r#"{"async": true}"#).await;

@@ -11,7 +11,7 @@ const IMAGE: &str = "/checkpoint/default/counter/main";
 const ASYNC: &str = r#"{"async": true, "deletePod": true}"#;
 
 #[tokio::test]
-async fn at_the_kubelet_it_takes_the_archive_that_comes_though_nobody_listens() {
+async fn at_the_kubelet_it_takes_the_archive_though_nobody_listens() {
     let mut site = Site::new().await;
     site.kubelet.go(Mode::Slow(Duration::from_secs(2)));
     let identifier = site.post(IMAGE, ASYNC).await.text("checkpointIdentifier");

@@ -73,7 +73,7 @@ async fn a_caller_who_hangs_up_does_not_stop_the_work() {
 }
 
 #[tokio::test]
-async fn the_archive_of_a_call_that_took_too_long_is_removed_when_it_comes() {
+async fn the_archive_of_a_call_that_timed_out_is_removed_on_arrival() {
     let site = Site::new().await;
     site.kubelet.go(Mode::Mute(Duration::from_millis(2500)));
     let said = site.post(IMAGE, r#"{"timeout": 1, "deletePod": true}"#).await;
@@ -85,7 +85,7 @@ async fn the_archive_of_a_call_that_took_too_long_is_removed_when_it_comes() {
 }
 
 #[tokio::test]
-async fn an_archive_that_comes_without_an_answer_is_taken_while_somebody_waits() {
+async fn an_archive_without_an_answer_is_taken_while_somebody_waits() {
     let site = Site::new().await;
     site.kubelet.go(Mode::Cuts(Duration::from_millis(700)));
     let said = site.post(IMAGE, "").await;
@@ -94,7 +94,7 @@ async fn an_archive_that_comes_without_an_answer_is_taken_while_somebody_waits()
 }
 
 #[tokio::test]
-async fn told_to_stop_it_lets_what_runs_come_to_its_end_and_takes_no_more() {
+async fn told_to_stop_it_lets_what_runs_end_and_takes_no_more() {
     let site = Site::new().await;
     site.kubelet.go(Mode::Slow(Duration::from_millis(1500)));
     let running = site.post_later(IMAGE, r#"{"deletePod": true}"#);
@@ -111,7 +111,7 @@ async fn told_to_stop_it_lets_what_runs_come_to_its_end_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn what_waits_and_nobody_waits_for_is_left_for_the_next_instance() {
+async fn a_queued_job_nobody_waits_for_is_left_for_the_next_instance() {
     let mut site = Site::new().await;
     site.kubelet.go(Mode::Slow(Duration::from_millis(1500)));
     let one = site.post(IMAGE, r#"{"async": true}"#).await.text("checkpointIdentifier");
@@ -129,7 +129,7 @@ async fn what_waits_and_nobody_waits_for_is_left_for_the_next_instance() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_kept_is_a_checkpoint_that_is_not_begun() {
+async fn without_a_record_on_disk_no_checkpoint_is_begun() {
     let site = Site::new().await;
     assert_eq!(site.post(IMAGE, "").await.code, 201);
     let jobs = site.config.storage.join("jobs");
