@@ -1,14 +1,12 @@
 //! `cargo bench --bench budgets`: what the agent takes, beside what the same costs bare, measured in the same run on the
 //! same disk. Machines are noisy and budgets are for quiet ones, so no time makes it fail; only what goes wrong does.
 
-#[path = "../tests/support/checkpoints.rs"]
-mod checkpoints;
-#[path = "../tests/pods/mod.rs"]
+#[path = "../tests/it/sanitize/pods.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
 mod pods;
 #[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "tests use the rest")]
 mod support;
-#[path = "../tests/support/world.rs"]
-mod world;
 
 #[path = "budgets/agent.rs"]
 mod agent;

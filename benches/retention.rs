@@ -1,7 +1,7 @@
 //! `cargo bench --bench retention`: a directory of many archives, cold, warm and one event, beside reading every archive whole
 //! as programs without an index do, in the same run. Machines are noisy, so no time makes it fail; only what goes wrong does.
 
-#[path = "../tests/retention/archives.rs"]
+#[path = "../tests/it/retention/archives.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod archives;
 

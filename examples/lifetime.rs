@@ -3,6 +3,7 @@
 //! `tests/e2e/scenarios/fsync_order.py`, which watches the system calls; prints the directory first.
 
 #[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "tests use the rest")]
 mod support;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 //! network but loopback. Exits 1 where a stage does not come out as told. `-- --log` shows the agent's log too.
 
 #[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "tests use the rest")]
 mod support;
 
 #[path = "outage/stages.rs"]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::NODE_FULL;
-use crate::checkpoints::{Checkpoint, checkpoint, key, with};
+use crate::support::checkpoints::{Checkpoint, checkpoint, key, with};
 use crate::table::{Table, median, typical};
 
 const ROUNDS: usize = 21;

@@ -9,8 +9,8 @@ use pod_checkpointer::pod::sanitize::sanitize;
 use serde_json::Value;
 
 use crate::pods;
+use crate::support::world::World;
 use crate::table::{Table, typical};
-use crate::world::World;
 
 const WITHIN: Duration = Duration::from_secs(1);
 

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_data_is_empty_and_a_garbled_one_is_no_object() {
+    fn an_object_without_data_is_empty_and_a_garbled_one_is_none() {
         assert_eq!(content(ObjectKind::Secret, &json!({})), Some(BTreeMap::new()));
         assert_eq!(content(ObjectKind::Secret, &json!({"data": {"a": "%%"}})), None);
         assert_eq!(content(ObjectKind::Secret, &json!({"data": [1]})), None);

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_is_told_when_its_file_was_written_and_not_while_it_grows() {
+    async fn a_name_is_told_when_its_file_is_written_not_while_it_grows() {
         let dir = tempfile::tempdir().unwrap();
         let watch = DirWatch::of(dir.path()).unwrap();
         let mut file = std::fs::File::create(dir.path().join("a")).unwrap();

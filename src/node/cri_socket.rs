@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_comes_before_the_kubelet_and_the_kubelet_before_the_defaults() {
+    fn the_operator_precedes_the_kubelet_and_that_the_defaults() {
         let root = tempfile::tempdir().unwrap();
         let (given, kubelet) = (Some("/a.sock"), Some("unix:///b.sock"));
         assert_eq!(candidates_under(root.path(), given, kubelet).unwrap(), [PathBuf::from("/a.sock")]);

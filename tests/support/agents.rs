@@ -40,11 +40,6 @@ impl RunningAgent {
         Self { stop: Some(stop), thread: Some(thread) }
     }
 
-    /// It ended by itself.
-    pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
     /// Its process is gone when this returns. Panics where it had failed or panicked.
     pub fn kill(mut self) {
         self.end();

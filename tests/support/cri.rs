@@ -305,7 +305,6 @@ async fn next_event(events: &mut broadcast::Receiver<String>) -> Option<String> 
 
 fn shown(sandbox: &machine::Sandbox, container: &machine::Container) -> proto::Container {
     let state = match container.state {
-        State::Created => proto::ContainerState::ContainerCreated,
         State::Running => proto::ContainerState::ContainerRunning,
         State::Exited => proto::ContainerState::ContainerExited,
     };

@@ -16,7 +16,6 @@ pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    Created,
     Running,
     Exited,
 }

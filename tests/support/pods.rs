@@ -60,12 +60,6 @@ impl PodSpec {
         self
     }
 
-    /// Another image.
-    pub fn image(mut self, image: &str) -> Self {
-        self.0["spec"]["containers"][0]["image"] = json!(image);
-        self
-    }
-
     /// Mounts this Secret.
     pub fn secret(self, name: &str) -> Self {
         self.volume(name, json!({"secret": {"secretName": name}}))

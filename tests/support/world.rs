@@ -1,5 +1,4 @@
 //! A node as values: snapshots for the deciding code, and the effect that its steps would have on the disk.
-#![allow(dead_code, reason = "every test file uses its part of this")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_a_pod_is_of_its_one_container_or_of_all_that_were_asked_for() {
+    fn an_image_is_of_the_one_container_or_of_all_asked_for() {
         let pod = |names: &[&str]| json!({"spec": {"containers": names.iter().map(|n| json!({"name": n})).collect::<Vec<_>>()}});
         let names = |line: &str, pod: &Value| order(line).unwrap().containers_of(pod);
         assert_eq!(names("d/p --image", &pod(&["a"])), Ok(vec!["a".to_owned()]));

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_that_writes_none_fails_and_one_that_restores_none_is_to_know() {
+    fn a_runtime_that_writes_none_fails_that_restores_none_warns() {
         let no = || Ability::No("update it".to_owned());
         let check = judge("runtime writes checkpoints", "containerd 1.7", no(), Outcome::Fail);
         assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("update it")));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubelet_that_knows_no_such_pod_is_one_that_would_take_a_checkpoint() {
+    fn a_kubelet_that_knows_no_such_pod_would_take_checkpoints() {
         assert_eq!(judge_kubelet(Err(Fault::NoPod.into())).outcome, Outcome::Ok);
         let off = judge_kubelet(Err(Fault::FeatureOff.into()));
         assert_eq!(off.outcome, Outcome::Fail);

@@ -30,7 +30,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_clock_that_lost_its_time_is_seen_by_what_was_written_before() {
+    fn a_clock_that_lost_its_time_is_seen_by_earlier_files() {
         let dir = tempfile::tempdir().unwrap();
         let now = SystemTime::now() + Duration::from_secs(60);
         assert_eq!(check(dir.path(), now).outcome, Outcome::Ok);

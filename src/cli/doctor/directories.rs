@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_manifest_directory_fails_with_its_remedy_and_links_are_only_a_warning() {
+    fn a_missing_manifest_directory_fails_and_links_only_warn() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("manifests");
         let check = writable("w", &missing, "create it");

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_pod_is_complained_of_once_and_not_taken_for_gone() {
+    fn an_unreadable_pod_is_reported_once_and_not_taken_for_gone() {
         let mut cache = PodCache::default();
         cache.replace([listed(&[pod("a", "1"), pod("b", "1")])]);
         let mut broken = pod("a", "2");

@@ -27,7 +27,7 @@ fn one_holds_it_until_it_lets_go() {
 }
 
 #[test]
-fn whoever_holds_either_lock_excludes_us_and_we_then_hold_neither() {
+fn whoever_holds_either_lock_excludes_us_from_both() {
     let (_dir, path) = path();
     let original = Flock::lock(File::create(&path).expect("a file"), FlockArg::LockExclusiveNonblock).expect("free");
     assert!(taken(&path));

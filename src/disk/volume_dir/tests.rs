@@ -55,7 +55,7 @@ fn links(path: &Path) -> String {
 }
 
 #[test]
-fn keys_are_links_through_data_and_nested_ones_through_their_first_part() {
+fn keys_are_links_through_data_nested_ones_by_their_first_part() {
     let disk = disk();
     assert_eq!(disk.write(&holding(&[("key", "1"), ("a/b/c", "2"), ("a/d", "3"), (".dot", "4")])), Changed);
     assert_eq!(disk.names(), ["..data", "..time", ".dot", "a", "key"]);

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_main_container_running_ten_seconds_is_up_and_less_is_starting() {
+    fn all_main_containers_up_ten_seconds_is_up_less_is_starting() {
         use ContainerState::Running;
         let pod = sandbox(true, vec![container("a", Running, 1), container("b", Running, 1)]);
         assert_eq!(judged(&pod, 10), OnNode::Up);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_without_main_containers_is_starting_whatever_its_sidecars_do() {
+    fn without_main_containers_it_is_starting_whatever_sidecars_do() {
         assert_eq!(judged(&sandbox(true, vec![]), 0), OnNode::Starting);
         let sidecar_only = sandbox(true, vec![container("sidecar", ContainerState::Running, 1)]);
         assert_eq!(judged(&sidecar_only, 60), OnNode::Starting);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_ready_sandbox_it_is_down_even_if_the_runtime_lists_old_ones() {
+    fn without_a_ready_sandbox_it_is_down_even_with_old_ones_listed() {
         let dead = sandbox(false, vec![container("a", ContainerState::Exited, 1)]);
         assert_eq!(judged(&dead, 60), OnNode::Down);
         assert_eq!(on_node(&[], &["a".into()], &BTreeMap::new(), BootInstant(0), UP_AFTER), OnNode::Down);

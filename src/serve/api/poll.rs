@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_tried_again_soon_and_then_ever_more_slowly_up_to_the_usual_pace() {
+    fn trouble_is_tried_again_soon_then_slower_to_the_usual_pace() {
         let mut rounds = Rounds::new("x", Duration::from_secs(60));
         let near = |pause: Duration, seconds: u32| {
             let expected = Duration::from_secs(seconds.into());

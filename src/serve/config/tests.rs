@@ -32,7 +32,7 @@ fn with(more: &[&str]) -> Result<ServeConfig, ConfigError> {
 }
 
 #[test]
-fn what_is_required_is_enough_and_the_rest_is_as_the_document_has_it() {
+fn what_is_required_is_enough_and_defaults_are_as_documented() {
     let config = with(&[]).unwrap();
     assert_eq!((config.port, config.kubelet.port), (3333, 10250));
     assert_eq!(config.storage, PathBuf::from("/checkpointer/storage"));
@@ -97,7 +97,7 @@ fn variables_that_mean_nothing_here_are_named_once_each() {
 }
 
 #[test]
-fn every_variable_of_the_document_is_read_by_the_flag_that_the_table_names() {
+fn every_documented_variable_is_read_by_the_flag_it_names() {
     let command = Serve::command();
     for row in VARIABLES {
         let arg = command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == row.name));

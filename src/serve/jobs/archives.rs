@@ -197,7 +197,7 @@ mod tests {
     #[case("/var/lib/kubelet/checkpoints/..", false)]
     #[case("/etc/shadow", false)]
     #[case("", false)]
-    fn only_the_name_of_the_containers_own_archive_is_taken_from_the_kubelet(#[case] path: &str, #[case] taken: bool) {
+    fn only_the_containers_own_archive_is_taken_from_the_kubelet(#[case] path: &str, #[case] taken: bool) {
         assert_eq!(Archives::named(path, &owner()).is_ok(), taken);
     }
 

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_come_is_looked_for_less_and_less_often_and_in_the_end_no_more() {
+    async fn what_does_not_come_is_looked_for_ever_less_and_then_no_more() {
         let dir = tempfile::tempdir().unwrap();
         let late_archives = late_archives(dir.path());
         let (owner, late) = of("p", clock::epoch_seconds());

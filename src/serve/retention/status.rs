@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn where_many_nodes_have_a_part_another_one_gets_it_only_for_its_own_trouble() {
+    fn where_many_nodes_report_one_more_does_only_in_trouble() {
         let many: BTreeSet<String> = (0..MOST_NODES).map(|n| format!("node{n}")).collect();
         let well = SweepStatus::default();
         let idle = |reason| SweepStatus { idle: Some((reason, String::new())), ..SweepStatus::default() };

@@ -1,11 +1,5 @@
 //! An API server in this process, on loopback: it does what the agent's questions need, fails in every way that real
 //! ones do, and remembers each call. A call that the agent has no business making fails the test.
-#![allow(
-    dead_code,
-    unused_imports,
-    unreachable_pub,
-    reason = "every test file and the example use their own part of it"
-)]
 
 mod fixtures;
 mod listen;
@@ -87,12 +81,6 @@ impl FakeApi {
         self.poke();
         let mut listening = self.listening.clone();
         listening.wait_for(|open| *open == (mode != Mode::Down)).await.unwrap();
-    }
-
-    /// Closes every connection and listens on: a server that was restarted quickly.
-    pub async fn restart(&self) {
-        self.go(Mode::Down).await;
-        self.go(Mode::Up).await;
     }
 
     /// How it behaves now.

@@ -1,6 +1,5 @@
 //! A registry in this process, over loopback: keeps blobs and manifests, checks digests, and knows who asked what. Honest
 //! unless [`Manners`] say otherwise.
-#![allow(dead_code, unreachable_pub, reason = "every test uses its part of this")]
 #![allow(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 
 mod routes;

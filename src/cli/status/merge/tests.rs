@@ -128,7 +128,7 @@ fn in_an_outage_with_the_agent_down_disk_and_runtime_are_enough() {
 }
 
 #[test]
-fn an_annotated_pod_without_a_checkpoint_is_shown_with_a_question_that_helps() {
+fn an_annotated_pod_without_a_checkpoint_is_shown_with_a_hint() {
     let mut evidence = healthy();
     evidence.runtime.as_mut().unwrap().sandboxes.push(sandbox("new", Source::Api));
     let doc = merge(&evidence);
@@ -140,7 +140,7 @@ fn an_annotated_pod_without_a_checkpoint_is_shown_with_a_question_that_helps() {
 }
 
 #[test]
-fn the_last_report_explains_why_there_is_no_checkpoint_though_the_agent_is_gone() {
+fn a_gone_agents_last_report_explains_a_missing_checkpoint() {
     let mut evidence = healthy();
     evidence.leader = Some(false);
     evidence.runtime.as_mut().unwrap().sandboxes.push(sandbox("db", Source::Api));
@@ -150,7 +150,7 @@ fn the_last_report_explains_why_there_is_no_checkpoint_though_the_agent_is_gone(
 }
 
 #[test]
-fn what_a_gone_agent_said_of_a_pod_that_nothing_shows_any_more_is_dropped() {
+fn what_a_gone_agent_said_of_a_vanished_pod_is_dropped() {
     let mut evidence = healthy();
     evidence.leader = Some(false);
     evidence.agent.as_mut().unwrap().pods.push(reported("old", false, "whatever"));
@@ -213,7 +213,7 @@ fn a_pod_that_an_operator_holds_back_would_not_come_back() {
 }
 
 #[test]
-fn a_retired_copy_is_retiring_and_a_yielding_one_is_known_from_the_agent() {
+fn a_retired_copy_is_retiring_and_the_agent_names_yielding_ones() {
     assert_eq!(only(&merge(&with_copy(|copy| copy.retired = Some(5)))).report.phase, Phase::Retiring);
     let mut evidence = healthy();
     let mut said = reported("web", true, "making room");

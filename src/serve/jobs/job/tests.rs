@@ -62,7 +62,7 @@ fn an_image_is_pushed_before_the_pod_goes() {
 }
 
 #[test]
-fn every_container_is_sealed_before_the_next_one_and_all_before_the_pod_goes() {
+fn each_container_is_sealed_before_the_next_and_the_pod_goes() {
     let mut order = job(ApiFlavor::Archive, &["a", "b"]);
     order.order.delete_pod = true;
     order.order.seal_to = Some("s".to_owned());

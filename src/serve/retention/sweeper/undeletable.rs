@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_deleted_says_nothing_of_others_but_a_disk_that_is_read_only_does() {
+    fn an_undeletable_file_says_nothing_of_others_as_a_disk_would() {
         let mut refused = Refused::default();
         assert!(refused.hear(&"a".into(), &refusal(nix::libc::EPERM)));
         assert!(!refused.everything() && refused.files().contains("a"));

@@ -1,0 +1,91 @@
+//! What is saved, what is not, and what is said of it.
+
+use std::fs;
+
+use super::{A_WHILE, reasons, restorable, site_with};
+use crate::support::pods::{NAMESPACE, pod};
+use crate::support::site::Site;
+
+const KEY: &str = "-----BEGIN KEY-----\n\u{fffd} bytes \0 and all\n";
+
+#[tokio::test]
+async fn a_ready_pod_is_saved_whole_with_its_assets_byte_for_byte() {
+    let mut site = Site::new().await.unwrap();
+    site.api.add_secret(NAMESPACE, "tls", &[("tls.key", KEY), ("empty", "")]);
+    site.api.add_config_map(NAMESPACE, "settings", &[("a.conf", "a = 1\n")]);
+    site.add(pod("web").secret("tls").config_map("settings")).add(pod("all").projected("tls", "settings"));
+    site.start_agent();
+    site.until("both are saved", |s| s.is_saved("web") && s.is_saved("all")).await;
+    let read = |path: &str| fs::read(site.etc(path)).unwrap_or_else(|why| panic!("{path}: {why}"));
+    assert_eq!(read("checkpoint-secrets/plant/web/tls/tls.key"), KEY.as_bytes());
+    assert_eq!(read("checkpoint-secrets/plant/web/tls/empty"), b"");
+    assert_eq!(read("checkpoint-configmaps/plant/web/settings/a.conf"), b"a = 1\n");
+    assert_eq!(read("checkpoint-volumes/plant/all/all-in-one/tls.key"), KEY.as_bytes());
+    assert_eq!(read("checkpoint-volumes/plant/all/all-in-one/a.conf"), b"a = 1\n");
+    assert_eq!(read("checkpoint-volumes/plant/all/all-in-one/name"), b"all");
+    site.until("it is said so", |s| restorable(s, "web") && restorable(s, "all")).await;
+    site.kill_agent();
+    let temporary = |line: &String| line.contains(".pod-checkpointer-") || line.contains("..data_tmp");
+    let tree = crate::support::tree::lines(&site.config.node.etc_dir);
+    assert!(!tree.iter().any(temporary), "{tree:#?}");
+    site.assert_no_unexpected();
+}
+
+#[tokio::test]
+async fn a_pod_that_is_not_ready_is_never_saved_until_it_is() {
+    let mut site = Site::new().await.unwrap();
+    site.kubelet.set_crashing("plant/web", true);
+    site.add(pod("web"));
+    site.start_agent();
+    site.until("it is known", |s| s.status_of("web").is_some()).await;
+    site.throughout("not saved", A_WHILE, |s| !s.is_saved("web") && !restorable(s, "web")).await;
+    assert!(reasons(&site, "web").contains("never Ready"), "{}", reasons(&site, "web"));
+    site.kubelet.set_crashing("plant/web", false);
+    site.until("it is saved once it is Ready", |s| s.is_saved("web")).await;
+    site.assert_no_unexpected();
+}
+
+#[tokio::test]
+async fn a_version_that_is_never_ready_does_not_replace_the_good_copy() {
+    let site = site_with([pod("web").arg("--good")]).await;
+    let saved = || fs::read_to_string(site.etc("inactive-manifests/plant_web.yaml")).unwrap();
+    let good = saved();
+    site.kubelet.set_crashing("plant/web", true);
+    site.api.delete_pod(NAMESPACE, "web");
+    site.add(pod("web").uid("second").arg("--bad"));
+    let crashes = |s: &Site| s.kubelet.statuses().iter().any(|p| p.uid == "second" && p.restarts > 0);
+    site.until("the second one crashes", crashes).await;
+    assert_eq!(saved(), good);
+    site.assert_no_unexpected();
+}
+
+#[tokio::test]
+async fn pods_that_cannot_be_saved_are_refused_beside_a_healthy_one() {
+    let site = site_with([pod("web")]).await;
+    site.add(pod("claims").claim("data")).add(pod("misses").secret("not-there"));
+    site.until("both are refused", |s| {
+        reasons(s, "claims").contains("data") && reasons(s, "misses").contains("not-there")
+    })
+    .await;
+    for name in ["claims", "misses"] {
+        assert!(!restorable(&site, name));
+        assert!(site.is_removed(name), "nothing is written for {name}");
+    }
+    site.add(pod("later"));
+    site.until("a pod after them is saved too", |s| s.is_saved("later")).await;
+    assert!(restorable(&site, "web"));
+    site.assert_no_unexpected();
+}
+
+#[tokio::test]
+async fn a_pod_without_the_annotation_is_nobodys_business() {
+    let mut site = site_with([pod("web")]).await;
+    let mut plain = pod("plain").object();
+    plain["metadata"]["annotations"] = serde_json::json!({});
+    site.api.add_pod(plain);
+    site.until("it runs", |s| s.parent_runs("plain")).await;
+    site.throughout("not saved, not spoken of", A_WHILE, |s| s.is_removed("plain") && s.status_of("plain").is_none())
+        .await;
+    site.kill_agent();
+    site.assert_no_unexpected();
+}
