@@ -35,7 +35,8 @@ pub struct Source {
 
 impl Source {
     pub fn of(path: &str, text: String) -> Self {
-        let tokens = if path.ends_with(".rs") { tokens(&text) } else { Vec::new() };
+        let tokens =
+            if Path::new(path).extension().is_some_and(|ending| ending == "rs") { tokens(&text) } else { Vec::new() };
         let (comments, code) = tokens.into_iter().partition(|token| token.kind == Kind::Comment);
         Self { path: path.to_owned(), text, code, comments }
     }
