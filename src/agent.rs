@@ -157,7 +157,7 @@ impl Agent {
         let reader = reader?;
         let (_disk_watch, disk_changes) = self.watch_disk()?;
         let (_kubelet_watch, kubelet_changes) = self.watch_kubelet();
-        let volatile = RunState::open(&self.config.node.run_dir)?;
+        let run_state = RunState::open(&self.config.node.run_dir)?;
         let reconciler = Reconciler {
             observer: Observer {
                 node_name: self.config.node_name.clone(),
@@ -190,7 +190,7 @@ impl Agent {
                 reports: RunState::open(&self.config.node.run_dir)?,
                 watchdog: self.watchdog.clone(),
             },
-            volatile,
+            run_state,
             timings: self.config.timings.clone(),
             disk_changes,
             kubelet_changes,

@@ -56,7 +56,7 @@ mod tests {
     fn what_an_io_error_wraps_is_visited_and_not_repeated() {
         let error = io::Error::other(io::Error::other(*layers(&["outer", "inner"]).unwrap()));
         assert_eq!(chain(&error), "outer: inner");
-        assert!(causes(&error).any(|cause| cause.is::<Layer>()));
+        assert!(causes(&error).any(<dyn Error + 'static>::is::<Layer>));
     }
 
     #[test]

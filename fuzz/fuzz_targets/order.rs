@@ -5,16 +5,16 @@ use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::node::kubelet_api::{Fault, errors};
 use pod_checkpointer::serve::jobs::archives::{Archives, Owner};
 use pod_checkpointer::serve::jobs::job::{Identifier, Job};
-use pod_checkpointer::serve::jobs::request::{ApiFlavor, PodPath, order};
-use pod_checkpointer::serve::jobs::subject::PodTarget;
+use pod_checkpointer::serve::jobs::request::{ApiFlavor, PodPath, request};
+use pod_checkpointer::serve::jobs::pod_target::PodTarget;
 
 fuzz_target!(|bytes: &[u8]| {
     for form in [ApiFlavor::Image, ApiFlavor::Archive] {
         let place = PodPath::new("default", "counter", Some("main")).expect("three names");
-        if let Ok(order) = order(form, place, bytes) {
-            assert!(order.limit().as_secs() > 0 && order.limit().as_secs() <= 3600);
-            let names = order.seal_to.iter().chain(&order.container);
-            assert!(names.clone().all(|name| !name.is_empty() && !name.contains(['/', '_', '%'])), "{order:?}");
+        if let Ok(request) = request(form, place, bytes) {
+            assert!(request.limit().as_secs() > 0 && request.limit().as_secs() <= 3600);
+            let names = request.seal_to.iter().chain(&request.container);
+            assert!(names.clone().all(|name| !name.is_empty() && !name.contains(['/', '_', '%'])), "{request:?}");
         }
     }
     if let Ok(job) = serde_json::from_slice::<Job>(bytes) {
@@ -22,9 +22,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(again, job);
     }
     if let Ok(pod) = serde_json::from_slice(bytes)
-        && let Ok(subject) = PodTarget::of(&pod)
+        && let Ok(pod_target) = PodTarget::of(&pod)
     {
-        drop((subject.select(None), subject.select(Some("main"))));
+        drop((pod_target.select(None), pod_target.select(Some("main"))));
     }
     drop(errors::path(bytes));
     for status in [401, 404, 500] {

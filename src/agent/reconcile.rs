@@ -1,5 +1,5 @@
 //! The agent's crank, turned by `reconciler`: `observe` fills one snapshot, `pod::lifecycle` decides, `apply` and `capture` carry
-//! it out, `volatile` remembers for the next turn.
+//! it out, `run_state` remembers for the next turn.
 
 pub mod apply;
 pub mod capture;

@@ -151,7 +151,7 @@ pub(super) fn fuzzed(page: &[u8], lines: &[u8]) -> Option<usize> {
     let parents = page.parents.len();
     cache.replace([page]);
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        cache.hear(line, &filter, &version);
+        cache.apply_line(line, &filter, &version);
     }
     Some(parents)
 }

@@ -72,9 +72,9 @@ impl Registry {
     pub async fn has_blob(&self, reference: &Reference, digest: Digest) -> Result<bool, RegistryError> {
         let what = format!("look for {digest} in {reference}");
         let place = self.place(reference);
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        let mut retry = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(upload::look(&self.transport, &place, digest, None, &what)).await {
+            if let Some(ended) = retry.once(upload::look(&self.transport, &place, digest, None, &what)).await {
                 return ended;
             }
         }
@@ -84,9 +84,9 @@ impl Registry {
     pub async fn mount(&self, reference: &Reference, from: &str, digest: Digest) -> Result<bool, RegistryError> {
         let what = format!("mount {digest} from {from} in {reference}");
         let place = RepositoryPath { also: Some(from.to_owned()), ..self.place(reference) };
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        let mut retry = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(self.mount_once(&place, from, digest, &what)).await {
+            if let Some(ended) = retry.once(self.mount_once(&place, from, digest, &what)).await {
                 return ended;
             }
         }
@@ -121,9 +121,9 @@ impl Registry {
         let what = format!("upload a blob to {reference}");
         let place = self.place(reference);
         let mut upload = Upload::of(&self.transport, place, Arc::new(source), what.clone(), progress)?;
-        let mut tries = Retry::at(what, &self.transport.limits);
+        let mut retry = Retry::at(what, &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(Box::pin(upload.attempt())).await {
+            if let Some(ended) = retry.once(Box::pin(upload.attempt())).await {
                 return ended;
             }
         }
@@ -134,9 +134,9 @@ impl Registry {
         let of = Descriptor::of(bytes);
         let what = format!("upload {} to {reference}", of.digest);
         let place = self.place(reference);
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        let mut retry = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(upload::small(&self.transport, &place, bytes, of, &what)).await {
+            if let Some(ended) = retry.once(upload::small(&self.transport, &place, bytes, of, &what)).await {
                 return ended.map(|()| of);
             }
         }
@@ -152,12 +152,12 @@ impl Registry {
     ) -> Result<Digest, RegistryError> {
         let what = format!("put {name} into {}", manifests::at(reference));
         let place = self.place(reference);
-        let mut question = RegistryRequest::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
-        question.content = Some(media_type.to_owned());
-        question.body = Bytes::copy_from_slice(bytes);
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        let mut request = RegistryRequest::new(Method::PUT, place.target(&format!("manifests/{name}")), &what);
+        request.content = Some(media_type.to_owned());
+        request.body = Bytes::copy_from_slice(bytes);
+        let mut retry = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(manifests::put_once(&self.transport, &place, name, &question)).await {
+            if let Some(ended) = retry.once(manifests::put_once(&self.transport, &place, name, &request)).await {
                 return ended;
             }
         }
@@ -167,9 +167,9 @@ impl Registry {
     pub async fn manifest(&self, reference: &Reference, name: &str) -> Result<Option<Manifest>, RegistryError> {
         let what = format!("read {name} of {}", manifests::at(reference));
         let place = self.place(reference);
-        let mut tries = Retry::at(what.clone(), &self.transport.limits);
+        let mut retry = Retry::at(what.clone(), &self.transport.limits);
         loop {
-            if let Some(ended) = tries.once(manifests::read_once(&self.transport, &place, name, &what)).await {
+            if let Some(ended) = retry.once(manifests::read_once(&self.transport, &place, name, &what)).await {
                 return ended;
             }
         }

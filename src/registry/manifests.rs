@@ -32,10 +32,10 @@ pub(super) async fn put_once(
     transport: &Transport,
     place: &RepositoryPath,
     name: &str,
-    question: &RegistryRequest,
+    request: &RegistryRequest,
 ) -> Result<Digest, RegistryError> {
-    let (digest, what) = (Digest::of(&question.body), question.what.as_str());
-    let answer = transport.ask(place, question).await?;
+    let (digest, what) = (Digest::of(&request.body), request.what.as_str());
+    let answer = transport.ask(place, request).await?;
     match answer.status() {
         // 202 and 204: seen from registries behind a proxy of their own.
         StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => confirmed(&answer, digest, what)?,
@@ -43,7 +43,7 @@ pub(super) async fn put_once(
         _ => return Err(transport.refused(answer, what).await),
     }
     let found = match read_once(transport, place, name, what).await? {
-        Some(back) if back.bytes == question.body => return Ok(digest),
+        Some(back) if back.bytes == request.body => return Ok(digest),
         Some(back) => back.digest.to_string(),
         None => "nothing".to_owned(),
     };
@@ -57,9 +57,9 @@ pub(super) async fn read_once(
     name: &str,
     what: &str,
 ) -> Result<Option<Manifest>, RegistryError> {
-    let mut question = RegistryRequest::new(Method::GET, place.target(&format!("manifests/{name}")), what);
-    question.accept = Some(ANY);
-    let answer = transport.ask(place, &question).await?;
+    let mut request = RegistryRequest::new(Method::GET, place.target(&format!("manifests/{name}")), what);
+    request.accept = Some(ANY);
+    let answer = transport.ask(place, &request).await?;
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Ok(None),

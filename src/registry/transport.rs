@@ -196,7 +196,7 @@ impl Transport {
         let registry = place.origin.authority();
         let access = match token::plan(place, &challenge, &self.credentials) {
             AuthPlan::Use(access) => access,
-            AuthPlan::Fetch(errand) => self.fetch(place, errand, what).await?,
+            AuthPlan::Fetch(token_request) => self.fetch(place, token_request, what).await?,
             AuthPlan::Nobody => return Err(self.unauthorized(place, answer, what).await),
             AuthPlan::Foreign(realm) => {
                 return Err(RegistryError::ForeignRealm { registry, realm: realm.authority() });
@@ -214,18 +214,18 @@ impl Transport {
     async fn fetch(
         &self,
         place: &RepositoryPath,
-        errand: token::BearerTokenRequest,
+        token_request: token::BearerTokenRequest,
         what: &str,
     ) -> Result<Access, RegistryError> {
-        self.host(&errand.target.origin, &place.origin.authority())?;
-        let what = format!("get a token from {} to {what}", errand.target.origin.authority());
-        let mut question = RegistryRequest::new(Method::GET, errand.target, &what);
-        if let Some(form) = &errand.form {
+        self.host(&token_request.target.origin, &place.origin.authority())?;
+        let what = format!("get a token from {} to {what}", token_request.target.origin.authority());
+        let mut question = RegistryRequest::new(Method::GET, token_request.target, &what);
+        if let Some(form) = &token_request.form {
             question.method = Method::POST;
             question.content = Some("application/x-www-form-urlencoded".to_owned());
             question.body = Bytes::copy_from_slice(form.as_bytes());
         }
-        let access = errand.header.map(Access::lasting);
+        let access = token_request.header.map(Access::lasting);
         let asked = Instant::now();
         let body = Payload::Whole(Some(question.body.clone()));
         let answer = self.send(&question, access.as_ref(), body).await?;

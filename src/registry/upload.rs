@@ -106,8 +106,8 @@ impl<'a> Upload<'a> {
             return Err(RegistryError::Nonsense { what: self.what.clone(), why });
         };
         let next = self.transport.next(&session, &answer)?.unwrap_or(session);
-        let question = RegistryRequest::new(Method::PUT, next.with_digest(digest), &self.what);
-        let answer = self.transport.ask(&self.place, &question).await?;
+        let request = RegistryRequest::new(Method::PUT, next.with_digest(digest), &self.what);
+        let answer = self.transport.ask(&self.place, &request).await?;
         created(self.transport, &self.place, answer, digest, &self.what).await?;
         Ok(Some(digest))
     }
@@ -116,9 +116,9 @@ impl<'a> Upload<'a> {
     async fn send_stream(&self, method: Method, target: Target) -> Result<(Answer, Option<Digest>), RegistryError> {
         let sent = Arc::new(AtomicU64::new(0));
         let (body, reading) = blob_body::stream(Arc::clone(&self.source), self.size, Arc::clone(&sent));
-        let mut question = RegistryRequest::new(method, target, &self.what);
-        question.content = Some(OCTETS.to_owned());
-        let answer = self.watched(&sent, self.transport.send_stream(&self.place, &question, body)).await;
+        let mut request = RegistryRequest::new(method, target, &self.what);
+        request.content = Some(OCTETS.to_owned());
+        let answer = self.watched(&sent, self.transport.send_stream(&self.place, &request, body)).await;
         // If the file is why the body broke off, that is the better reason.
         let digest = joined(reading).await?;
         Ok((answer?, digest))
@@ -203,10 +203,10 @@ pub(super) async fn look(
 
 /// Begins an upload; the place to send it to.
 async fn session(transport: &Transport, place: &RepositoryPath, what: &str) -> Result<Target, RegistryError> {
-    let question = RegistryRequest::new(Method::POST, place.target("blobs/uploads/"), what);
-    let answer = transport.ask(place, &question).await?;
+    let request = RegistryRequest::new(Method::POST, place.target("blobs/uploads/"), what);
+    let answer = transport.ask(place, &request).await?;
     match answer.status() {
-        StatusCode::ACCEPTED => transport.next(&question.target, &answer)?.ok_or_else(|| missing(what, "Location")),
+        StatusCode::ACCEPTED => transport.next(&request.target, &answer)?.ok_or_else(|| missing(what, "Location")),
         StatusCode::UNAUTHORIZED => Err(transport.unauthorized(place, answer, what).await),
         _ => Err(transport.refused(answer, what).await),
     }
@@ -240,10 +240,10 @@ pub(super) async fn small(
         return Ok(());
     }
     let session = session(transport, place, what).await?;
-    let mut question = RegistryRequest::new(Method::PUT, session.with_digest(of.digest), what);
-    question.content = Some(OCTETS.to_owned());
-    question.body = Bytes::copy_from_slice(bytes);
-    let answer = transport.ask(place, &question).await?;
+    let mut request = RegistryRequest::new(Method::PUT, session.with_digest(of.digest), what);
+    request.content = Some(OCTETS.to_owned());
+    request.body = Bytes::copy_from_slice(bytes);
+    let answer = transport.ask(place, &request).await?;
     created(transport, place, answer, of.digest, what).await?;
     must_have(transport, place, of, what).await.map(drop)
 }

@@ -21,7 +21,9 @@ impl InUse for Jobs {
     fn awaited(&self) -> BTreeSet<Key> {
         let jobs = self.0.all();
         let waiting = jobs.iter().filter(|job| matches!(job.state, State::Checkpointing { .. }));
-        waiting.filter_map(|job| Some(Key::new(&job.order.namespace, &job.order.pod, &job.current()?.name))).collect()
+        waiting
+            .filter_map(|job| Some(Key::new(&job.request.namespace, &job.request.pod, &job.current()?.name)))
+            .collect()
     }
 
     fn returned(&self) -> BTreeMap<String, Timestamp> {

@@ -1,5 +1,5 @@
 //! Retention: the kubelet's directory of archives within a policy, on every node. What is wanted (`resource`, `spec`,
-//! `policy`, `orders`, `follow`), what is there (`inspect`, `index`, `persisted`, `orphans`), what goes and why (`select`),
+//! `policy`, `effective`, `follow`), what is there (`inspect`, `index`, `persisted`, `orphans`), what goes and why (`select`),
 //! and the hands (`keeper`, `sweeper`). Archives are not taken here, nor read beyond their headers.
 
 pub mod archive_dir;
@@ -73,15 +73,15 @@ pub async fn start(
     } else {
         effective_policy::EffectivePolicy::default()
     };
-    let (orders, ordered) = watch::channel(Arc::new(first));
+    let (effective, effective_changes) = watch::channel(Arc::new(first));
     let (reporting, reports) = watch::channel((source != Source::Resources).then(BTreeSet::new));
-    let (told, hears) = watch::channel(Arc::default());
+    let (sweep_status, hears) = watch::channel(Arc::default());
     let (done, dones) = mpsc::channel(UNTOLD);
     let follows = async {
         match (source, api.clone()) {
-            (Source::File(path), _) => policy_watch::file(path, orders).await,
+            (Source::File(path), _) => policy_watch::file(path, effective).await,
             (Source::Resources, Some(api)) => {
-                let findings = policy_watch::Findings { orders, reporting };
+                let findings = policy_watch::Findings { effective, reporting };
                 policy_watch::resources(api, state.clone(), findings).await;
             }
             (Source::Resources, None) => {}
@@ -91,14 +91,14 @@ pub async fn start(
     };
     let tells = async {
         if let Some(api) = api.clone() {
-            let news = status_writer::StatusInputs {
-                orders: ordered.clone(),
+            let inputs = status_writer::StatusInputs {
+                effective: effective_changes.clone(),
                 reporting: reports,
-                told: hears,
+                sweep_status: hears,
                 pause: pace.status,
                 done: dones,
             };
-            status_writer::run(api, node, news).await;
+            status_writer::run(api, node, inputs).await;
         }
         std::future::pending::<()>().await;
     };
@@ -106,10 +106,10 @@ pub async fn start(
         directory,
         state: state.clone(),
         pace,
-        orders: ordered.clone(),
+        effective: effective_changes.clone(),
         in_use,
         api: api.clone(),
-        told,
+        sweep_status,
         done,
         metrics,
     };

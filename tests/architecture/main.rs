@@ -26,7 +26,7 @@ const PURE: &[&str] = &[
     "src/agent/store/manifest.rs",
     "src/serve/jobs/job.rs",
     "src/serve/jobs/request",
-    "src/serve/jobs/subject.rs",
+    "src/serve/jobs/pod_target.rs",
     "src/serve/api/checkpoints/route.rs",
     "src/node/kubelet_api/errors.rs",
     "src/image.rs",

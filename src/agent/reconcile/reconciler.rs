@@ -60,7 +60,7 @@ pub struct Reconciler<A> {
     /// The effects.
     pub executor: Executor,
     /// The memory's file.
-    pub volatile: RunState,
+    pub run_state: RunState,
     /// The delays.
     pub timings: Timings,
     /// Who is told.
@@ -74,7 +74,7 @@ pub struct Reconciler<A> {
 impl<A: PassObserver> Reconciler<A> {
     /// Runs until there is a reason to end. Cancel by dropping: every step is complete in itself.
     pub async fn run(mut self) -> Ended {
-        let mut memory = self.volatile.load();
+        let mut memory = self.run_state.load();
         let mut reports = BTreeMap::new();
         let mut failures = 0u32;
         let mut settled = false;
@@ -179,7 +179,7 @@ impl<A: PassObserver> Reconciler<A> {
     }
 
     fn remember(&mut self, memory: &Memory) {
-        if let Err(why) = self.volatile.save(memory) {
+        if let Err(why) = self.run_state.save(memory) {
             tracing::warn!("{why}");
         }
     }

@@ -37,7 +37,7 @@ const NO_ROUTE_RETRY: Duration = Duration::from_millis(100);
 struct Followed {
     path: String,
     version: String,
-    heard: BootInstant,
+    outcome: BootInstant,
 }
 
 /// A line of the watch of that place in `followed`, or why it ended.
@@ -68,7 +68,7 @@ impl Follower {
             Scope::All => vec![requests::pods_path(None)],
             Scope::Only(all) => all.iter().map(|ns| requests::pods_path(Some(ns.as_str()))).collect(),
         };
-        let follow = |path| Followed { path, version: String::new(), heard: BootInstant::default() };
+        let follow = |path| Followed { path, version: String::new(), outcome: BootInstant::default() };
         Self {
             client,
             filter: PodFilter { node: config.node, keep_annotations: config.keep_annotations },
@@ -144,7 +144,7 @@ impl Follower {
         let now = clock::now();
         for (followed, list) in self.followed.iter_mut().zip(&lists) {
             followed.version = list.last().map(|page| page.version.clone()).unwrap_or_default();
-            followed.heard = now;
+            followed.outcome = now;
         }
         for complaint in self.cache.replace(lists.into_iter().flatten()) {
             warn!(%complaint, "a pod object of the API server cannot be read; it is left out");
@@ -188,7 +188,7 @@ impl Follower {
         loop {
             tokio::select! {
                 line = lines.next() => match line {
-                    Some((index, Ok(line))) => if let Some(why) = self.hear(index, &line) { return why },
+                    Some((index, Ok(line))) => if let Some(why) = self.apply_line(index, &line) { return why },
                     Some((_, Err(why))) => return why,
                     None => return "nothing to watch".to_owned(),
                 },
@@ -220,10 +220,10 @@ impl Follower {
     }
 
     /// Takes in one line; a reason to give up the watches, if it is one.
-    fn hear(&mut self, index: usize, line: &[u8]) -> Option<String> {
+    fn apply_line(&mut self, index: usize, line: &[u8]) -> Option<String> {
         let followed = &mut self.followed[index];
-        let heard = self.cache.hear(line, &self.filter, &followed.version);
-        let changed = match heard {
+        let outcome = self.cache.apply_line(line, &self.filter, &followed.version);
+        let changed = match outcome {
             WatchOutcome::Lost(why) => return Some(why),
             WatchOutcome::Complaint(complaint) => {
                 warn!(%complaint, "a pod object of the API server cannot be read; its last readable version stands");
@@ -232,9 +232,9 @@ impl Follower {
             WatchOutcome::Alive => false,
             WatchOutcome::Changed => true,
         };
-        followed.heard = clock::now();
+        followed.outcome = clock::now();
         // The answer is as fresh as the namespace that has been quiet the longest.
-        let at = self.followed.iter().map(|f| f.heard).min().unwrap_or_default();
+        let at = self.followed.iter().map(|f| f.outcome).min().unwrap_or_default();
         let cache = &self.cache;
         self.publish.send_if_modified(|api| {
             api.at = at;

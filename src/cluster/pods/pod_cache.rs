@@ -62,7 +62,7 @@ impl PodCache {
     }
 
     /// One line of a watch that began at `listed`.
-    pub(super) fn hear(&mut self, line: &[u8], filter: &PodFilter, listed: &str) -> WatchOutcome {
+    pub(super) fn apply_line(&mut self, line: &[u8], filter: &PodFilter, listed: &str) -> WatchOutcome {
         let event: Event = match serde_json::from_slice(line) {
             Ok(event) => event,
             Err(e) => return WatchOutcome::Lost(format!("garbage in a watch: {e}")),
@@ -176,18 +176,18 @@ mod tests {
     fn a_watch_that_a_list_has_overtaken_brings_nobody_back() {
         let mut cache = PodCache::default();
         cache.replace([listed(&[])]);
-        assert_eq!(cache.hear(&line("ADDED", &pod("a", "8")), &filter(), "10"), WatchOutcome::Alive);
+        assert_eq!(cache.apply_line(&line("ADDED", &pod("a", "8")), &filter(), "10"), WatchOutcome::Alive);
         assert_eq!(names(&cache), [""; 0]);
-        assert_eq!(cache.hear(&line("ADDED", &pod("a", "11")), &filter(), "10"), WatchOutcome::Changed);
-        assert_eq!(cache.hear(&line("DELETED", &pod("a", "9")), &filter(), "10"), WatchOutcome::Alive);
+        assert_eq!(cache.apply_line(&line("ADDED", &pod("a", "11")), &filter(), "10"), WatchOutcome::Changed);
+        assert_eq!(cache.apply_line(&line("DELETED", &pod("a", "9")), &filter(), "10"), WatchOutcome::Alive);
         assert_eq!(names(&cache), ["a"]);
     }
 
     #[test]
     fn versions_that_are_no_numbers_are_taken_as_they_come() {
         let mut cache = PodCache::default();
-        assert_eq!(cache.hear(&line("ADDED", &pod("a", "opaque")), &filter(), "10"), WatchOutcome::Changed);
-        assert_eq!(cache.hear(&line("DELETED", &pod("a", "8")), &filter(), "opaque"), WatchOutcome::Changed);
+        assert_eq!(cache.apply_line(&line("ADDED", &pod("a", "opaque")), &filter(), "10"), WatchOutcome::Changed);
+        assert_eq!(cache.apply_line(&line("DELETED", &pod("a", "8")), &filter(), "opaque"), WatchOutcome::Changed);
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
         cache.replace([listed(&[pod("a", "1")])]);
         let mut again = pod("a", "2");
         again["status"]["hostIP"] = json!("10.0.0.1");
-        assert_eq!(cache.hear(&line("MODIFIED", &again), &filter(), "1"), WatchOutcome::Alive);
+        assert_eq!(cache.apply_line(&line("MODIFIED", &again), &filter(), "1"), WatchOutcome::Alive);
         again["spec"]["containers"] = json!([{"name": "main"}]);
-        assert_eq!(cache.hear(&line("MODIFIED", &again), &filter(), "1"), WatchOutcome::Changed);
+        assert_eq!(cache.apply_line(&line("MODIFIED", &again), &filter(), "1"), WatchOutcome::Changed);
     }
 
     #[test]
@@ -207,10 +207,10 @@ mod tests {
         cache.replace([listed(&[pod("a", "1"), pod("b", "1")])]);
         let mut broken = pod("a", "2");
         broken["metadata"]["uid"] = json!(7);
-        assert!(matches!(cache.hear(&line("MODIFIED", &broken), &filter(), "1"), WatchOutcome::Complaint(_)));
-        assert_eq!(cache.hear(&line("MODIFIED", &broken), &filter(), "1"), WatchOutcome::Alive);
+        assert!(matches!(cache.apply_line(&line("MODIFIED", &broken), &filter(), "1"), WatchOutcome::Complaint(_)));
+        assert_eq!(cache.apply_line(&line("MODIFIED", &broken), &filter(), "1"), WatchOutcome::Alive);
         assert_eq!(cache.replace([listed(&[broken.clone()])]), [""; 0], "said before");
         assert_eq!(names(&cache), ["a"], "b is gone, a is there");
-        assert_eq!(cache.hear(&line("DELETED", &broken), &filter(), "1"), WatchOutcome::Changed);
+        assert_eq!(cache.apply_line(&line("DELETED", &broken), &filter(), "1"), WatchOutcome::Changed);
     }
 }

@@ -21,12 +21,12 @@ fn bearer(realm: &str) -> Challenge {
 fn goes(place: &RepositoryPath, realm: &str, logins: &[&str]) -> (String, Option<String>) {
     use base64::Engine as _;
     match plan(place, &bearer(realm), &credentials(logins)) {
-        AuthPlan::Fetch(errand) => {
-            let name = errand.header.map(|header| {
+        AuthPlan::Fetch(token_request) => {
+            let name = token_request.header.map(|header| {
                 let pair = base64::engine::general_purpose::STANDARD.decode(&header["Basic ".len()..]).unwrap();
                 String::from_utf8(pair).unwrap().trim_end_matches(":p").to_owned()
             });
-            (errand.target.origin.url(), name)
+            (token_request.target.origin.url(), name)
         }
         AuthPlan::Foreign(realm) => (format!("foreign {}", realm.url()), None),
         AuthPlan::Nowhere => ("nowhere".to_owned(), None),
@@ -65,9 +65,11 @@ fn docker_hub_has_its_token_server_and_nobody_else_has_it() {
 #[test]
 fn a_token_is_asked_for_with_our_scope() {
     let there = RepositoryPath { also: Some("c".to_owned()), ..place("r.example", "https://r.example/") };
-    let AuthPlan::Fetch(errand) = plan(&there, &bearer("/t?x=1"), &Credentials::none()) else { panic!("no errand") };
+    let AuthPlan::Fetch(token_request) = plan(&there, &bearer("/t?x=1"), &Credentials::none()) else {
+        panic!("no errand")
+    };
     let scopes = "scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull";
-    assert_eq!(errand.target.path, format!("/t?x=1&service=s%26t&{scopes}"));
+    assert_eq!(token_request.target.path, format!("/t?x=1&service=s%26t&{scopes}"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::http_client::tls;
 use crate::http_client::tls::Trust;
-use issue::{Leaf, PodTarget, Root};
+use issue::{Leaf, LeafSubject, Root};
 use rotation::{LEAF_LIFE, Span};
 use secret::StoredCa;
 
@@ -90,7 +90,7 @@ impl CertificateAuthority {
     /// Asks nobody yet.
     pub fn new(client: ApiClient, settings: CaSettings) -> Result<Self, AuthorityError> {
         let (names, addresses) = identities(&settings);
-        let subject = PodTarget { name: &settings.node, names: &names, addresses: &addresses };
+        let subject = LeafSubject { name: &settings.node, names: &names, addresses: &addresses };
         let first = Leaf::self_signed(&subject, clock::epoch_seconds(), LEAF_LIFE)?;
         let serving = Arc::new(ServingTls::new(first.key)?);
         Ok(Self { client, settings, serving, state: Mutex::default() })
@@ -146,7 +146,7 @@ impl CertificateAuthority {
         let root = held.current.root()?;
         if !state.leaf.as_ref().is_some_and(|(issuer, span)| *issuer == root && !span.is_late(now)) {
             let (names, addresses) = identities(&self.settings);
-            let subject = PodTarget { name: &self.settings.node, names: &names, addresses: &addresses };
+            let subject = LeafSubject { name: &self.settings.node, names: &names, addresses: &addresses };
             let leaf = held.current.leaf(&subject, now, LEAF_LIFE)?;
             self.serving.show(leaf.key);
             state.leaf = Some((root, leaf.span));

@@ -27,10 +27,10 @@ use crate::cluster::requests;
 use crate::cluster::reviews::Reviews;
 use crate::serve::jobs::job::{Identifier, Job, JobId, State as JobState};
 use crate::serve::jobs::limits;
+use crate::serve::jobs::pod_target::PodTarget;
 use crate::serve::jobs::queue::{Follower, RequestDenied, end_of};
 use crate::serve::jobs::request;
 use crate::serve::jobs::request::{ApiFlavor, CheckpointRequest, PodPath};
-use crate::serve::jobs::subject::PodTarget;
 use crate::serve::jobs::worker::Worker;
 
 mod answer;
@@ -81,7 +81,7 @@ async fn handle(
     let route = route::route(&method, uri.path(), &query)?;
     let asked = Asked { who, method, path: uri.path().to_owned(), query, body, began };
     match route {
-        Route::Take(form, place) => checkpoints.take(asked, form, place).await,
+        Route::Take(flavor, place) => checkpoints.take(asked, flavor, place).await,
         Route::Look(identifier, namespace) => checkpoints.look(asked, &identifier, namespace.as_deref()).await,
     }
 }
@@ -110,26 +110,28 @@ impl Asked {
 }
 
 impl Checkpoints {
-    async fn take(&self, asked: Asked, form: ApiFlavor, place: PodPath) -> Result<Response, ApiStatus> {
+    async fn take(&self, asked: Asked, flavor: ApiFlavor, place: PodPath) -> Result<Response, ApiStatus> {
         let patience = asked.patience()?;
-        let order = request::order(form, place, &asked.body).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
-        rights::may_take(&self.reviews, &asked.who.caller, &order).await?;
-        let subject = self.subject(&order).await?;
-        match &subject.node {
+        let request =
+            request::parse(flavor, place, &asked.body).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
+        rights::may_take(&self.reviews, &asked.who.caller, &request).await?;
+        let pod_target = self.pod_target(&request).await?;
+        match &pod_target.node {
             Some(node) if *node == self.node => {}
             Some(node) => return self.forward(asked, &node.clone()).await,
             None => return Err(ApiStatus::conflict("the pod is on no node yet: there is nothing to checkpoint")),
         }
-        let containers = subject.select(order.container.as_deref()).map_err(|why| recipient::unfit(&order, &why))?;
-        let certificate = match &order.seal_to {
-            Some(secret) => Some(recipient::certificate(&self.api, &order.namespace, secret).await?),
+        let containers =
+            pod_target.select(request.container.as_deref()).map_err(|why| recipient::unfit(&request, &why))?;
+        let certificate = match &request.seal_to {
+            Some(secret) => Some(recipient::certificate(&self.api, &request.namespace, secret).await?),
             None => None,
         };
         let now = clock::epoch_seconds();
         let job = Job {
             id: fresh()?,
             caller: asked.who.caller.user,
-            pod_uid: subject.uid,
+            pod_uid: pod_target.uid,
             containers,
             certificate,
             accepted: now,
@@ -138,9 +140,9 @@ impl Checkpoints {
             taken: Vec::new(),
             image: None,
             state: JobState::Accepted,
-            order,
+            request,
         };
-        let asynchronous = job.order.asynchronous;
+        let asynchronous = job.request.asynchronous;
         let follower = self.worker.take(job).await.map_err(|why| declined(&why))?;
         let patience = if asynchronous { Duration::ZERO } else { patience };
         self.follow(follower, patience, To::Maker).await
@@ -158,7 +160,7 @@ impl Checkpoints {
         }
         let follower = self.worker.queue().find(&which.job).ok_or_else(unknown)?;
         let job = Arc::clone(&follower.borrow());
-        let elsewhere = namespace.is_some_and(|namespace| namespace != job.order.namespace);
+        let elsewhere = namespace.is_some_and(|namespace| namespace != job.request.namespace);
         if elsewhere || !rights::may_look(&self.reviews, &asked.who.caller, &job).await? {
             return Err(unknown());
         }
@@ -182,8 +184,8 @@ impl Checkpoints {
         Ok(answer(&job, to, &self.node, &self.directory))
     }
 
-    async fn subject(&self, order: &CheckpointRequest) -> Result<PodTarget, ApiStatus> {
-        let CheckpointRequest { namespace, pod, .. } = order;
+    async fn pod_target(&self, request: &CheckpointRequest) -> Result<PodTarget, ApiStatus> {
+        let CheckpointRequest { namespace, pod, .. } = request;
         let object = requests::get_pod(&self.api, namespace, pod, LIMIT).await.map_err(|why| match why {
             ApiError::NotFound(_) => ApiStatus::not_found(format!("there is no pod {namespace}/{pod}")),
             why => ApiStatus::unavailable(format!("pod {namespace}/{pod} cannot be looked up: {why}")),

@@ -52,7 +52,7 @@ impl Checkpointer {
 
     async fn checkpoint(&self, job: &Job, since: i64, resumed: bool) -> Event {
         let Some(owner) = owner(job) else { return failed("no container is left to be checkpointed".to_owned()) };
-        let limit = job.order.limit();
+        let limit = job.request.limit();
         if resumed {
             let patience = limit.max(limits::KUBELET_LEAST) + limits::LATE_ARCHIVE;
             let why = "serve was restarted while the kubelet was at it, and no archive has come";
@@ -80,7 +80,7 @@ impl Checkpointer {
             Ok(found) => Event::Archived(found.file),
             Err(why) => {
                 // Nobody may find in clear what was to be sealed.
-                if job.order.seal_to.is_some() {
+                if job.request.seal_to.is_some() {
                     self.discard(&file).await;
                 }
                 failed(why.to_string())
@@ -136,14 +136,14 @@ impl Checkpointer {
 
     /// Only the pod that was checkpointed; one that took its name since is another.
     async fn delete(&self, job: &Job) -> Event {
-        let order = &job.order;
+        let request = &job.request;
         let mut pause = Duration::from_secs(1);
         let mut said = String::new();
         for _ in 0..limits::DELETE_ATTEMPTS {
-            match requests::delete_pod(&self.api, &order.namespace, &order.pod, &job.pod_uid, LIMIT).await {
+            match requests::delete_pod(&self.api, &request.namespace, &request.pod, &job.pod_uid, LIMIT).await {
                 Ok(()) | Err(ApiError::NotFound(_)) => return Event::Deleted,
                 Err(why) if why.is_answer() && self.is_another(job).await => {
-                    let path = requests::pod_path(&order.namespace, &order.pod);
+                    let path = requests::pod_path(&request.namespace, &request.pod);
                     tracing::info!(pod = %path, "the pod that was checkpointed is gone already: {}", why.detail());
                     return Event::Deleted;
                 }
@@ -157,7 +157,7 @@ impl Checkpointer {
     }
 
     async fn is_another(&self, job: &Job) -> bool {
-        match requests::get_pod(&self.api, &job.order.namespace, &job.order.pod, LIMIT).await {
+        match requests::get_pod(&self.api, &job.request.namespace, &job.request.pod, LIMIT).await {
             Ok(pod) => pod["metadata"]["uid"].as_str().is_some_and(|now| now != job.pod_uid),
             Err(ApiError::NotFound(_)) => true,
             Err(_) => false,
@@ -192,8 +192,8 @@ fn owner(job: &Job) -> Option<Owner> {
 pub fn owner_of(job: &Job, container: &str) -> Option<Owner> {
     let known = job.containers.iter().any(|running| running.name == container);
     known.then(|| Owner {
-        namespace: job.order.namespace.clone(),
-        pod: job.order.pod.clone(),
+        namespace: job.request.namespace.clone(),
+        pod: job.request.pod.clone(),
         uid: job.pod_uid.clone(),
         container: container.to_owned(),
     })

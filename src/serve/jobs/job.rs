@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::pod_target::Running;
 use super::request::{ApiFlavor, CheckpointRequest};
-use super::subject::Running;
 use crate::dns_name::check_name;
 
 /// Sixteen hexadecimal digits: part of the identifier that callers get, and the tag of the image.
@@ -160,7 +160,8 @@ pub struct Job {
     /// User name of whoever asked.
     pub caller: String,
     /// What was asked for.
-    pub order: CheckpointRequest,
+    #[serde(rename = "order")]
+    pub request: CheckpointRequest,
     /// UID of the pod that was there then: no other is ever deleted.
     pub pod_uid: String,
     /// The containers to be saved, in this order.
@@ -200,8 +201,8 @@ impl Job {
         if self.ended() {
             return self;
         }
-        let seals = self.order.seal_to.is_some();
-        let pushes = self.order.form == ApiFlavor::Image;
+        let seals = self.request.seal_to.is_some();
+        let pushes = self.request.flavor == ApiFlavor::Image;
         self.state = match (std::mem::replace(&mut self.state, State::Accepted), event) {
             (_, Event::Failed { reason, late }) => State::Failed { reason, late },
             (State::Accepted, Event::Begun) => {
@@ -232,7 +233,7 @@ impl Job {
         self.taken.push(Taken { container, file });
         match self.current() {
             Some(_) => State::Accepted,
-            None if self.order.delete_pod => State::Deleting,
+            None if self.request.delete_pod => State::Deleting,
             None => State::Done,
         }
     }

@@ -45,8 +45,8 @@ struct Inner {
     jobs: Mutex<HashMap<JobId, watch::Sender<Arc<Job>>>>,
     room: Arc<Semaphore>,
     size: usize,
-    hands: Arc<Semaphore>,
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<PodLock>>>>,
+    running: Arc<Semaphore>,
+    pod_locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<PodLock>>>>,
     /// Every checkpoint begins in a later second than this: what an earlier process did in it nobody remembers.
     opened: i64,
     metrics: JobMetrics,
@@ -85,8 +85,8 @@ impl Queue {
             jobs: Mutex::new(jobs),
             room: Arc::new(Semaphore::new(size)),
             size,
-            hands: Arc::new(Semaphore::new(limits::RUNNING)),
-            turns: Mutex::default(),
+            running: Arc::new(Semaphore::new(limits::RUNNING)),
+            pod_locks: Mutex::default(),
             opened: clock::epoch_seconds(),
             metrics,
         };
@@ -131,7 +131,7 @@ impl Queue {
 
     /// How many run.
     pub fn running(&self) -> usize {
-        limits::RUNNING.saturating_sub(self.0.hands.available_permits())
+        limits::RUNNING.saturating_sub(self.0.running.available_permits())
     }
 
     /// Every job there is.
@@ -154,20 +154,22 @@ impl Queue {
     }
 
     /// Waits until nobody else works on the pod, and for a free hand.
-    pub async fn turn(&self, pod: &str) -> (tokio::sync::OwnedMutexGuard<PodLock>, RunPermit) {
+    pub async fn pod_lock(&self, pod: &str) -> (tokio::sync::OwnedMutexGuard<PodLock>, RunPermit) {
         let queue = {
-            let mut turns = self.0.turns.lock();
+            let mut pod_locks = self.0.pod_locks.lock();
             let now = clock::epoch_seconds();
             // Forgotten when nobody has or wants it, and its last second is over.
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|turn| turn.last >= now));
+            pod_locks.retain(|_, pod_lock| {
+                Arc::strong_count(pod_lock) > 1 || pod_lock.try_lock().is_ok_and(|pod_lock| pod_lock.last >= now)
+            });
             let fresh = || Arc::new(tokio::sync::Mutex::new(PodLock { last: self.0.opened }));
-            Arc::clone(turns.entry(pod.to_owned()).or_insert_with(fresh))
+            Arc::clone(pod_locks.entry(pod.to_owned()).or_insert_with(fresh))
         };
-        let turn = queue.lock_owned().await;
+        let pod_lock = queue.lock_owned().await;
         loop {
             // Never closed; asked again all the same.
-            if let Ok(hand) = Arc::clone(&self.0.hands).acquire_owned().await {
-                return (turn, RunPermit { _hand: hand, _counted: self.0.metrics.runs() });
+            if let Ok(permit) = Arc::clone(&self.0.running).acquire_owned().await {
+                return (pod_lock, RunPermit { _hand: permit, _counted: self.0.metrics.runs() });
             }
         }
     }

@@ -35,7 +35,8 @@ pub struct PodPath {
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointRequest {
     /// Which interface.
-    pub form: ApiFlavor,
+    #[serde(rename = "form")]
+    pub flavor: ApiFlavor,
     /// Namespace of the pod.
     pub namespace: String,
     /// Its name.
@@ -103,11 +104,11 @@ impl PodPath {
 
 /// Reads the body of a request for the place. No body is an empty object: everything has a default. Fields that are not
 /// known are left alone, as the originals do.
-pub fn order(form: ApiFlavor, place: PodPath, body: &[u8]) -> Result<CheckpointRequest, BadRequest> {
-    let fields = Fields(object(form, body)?);
+pub fn parse(flavor: ApiFlavor, place: PodPath, body: &[u8]) -> Result<CheckpointRequest, BadRequest> {
+    let fields = Fields(object(flavor, body)?);
     let timeout = fields.seconds("timeout")?;
     let plain = CheckpointRequest {
-        form,
+        flavor,
         namespace: place.namespace,
         pod: place.pod,
         container: place.container,
@@ -116,7 +117,7 @@ pub fn order(form: ApiFlavor, place: PodPath, body: &[u8]) -> Result<CheckpointR
         asynchronous: fields.flag("async")?.unwrap_or(false),
         timeout,
     };
-    match form {
+    match flavor {
         ApiFlavor::Image => Ok(CheckpointRequest { delete_pod: fields.flag("deletePod")?.unwrap_or(false), ..plain }),
         ApiFlavor::Archive => {
             let container = fields.text("container")?;
@@ -133,8 +134,8 @@ pub fn order(form: ApiFlavor, place: PodPath, body: &[u8]) -> Result<CheckpointR
     }
 }
 
-fn object(form: ApiFlavor, body: &[u8]) -> Result<Map<String, Value>, BadRequest> {
-    let example = match form {
+fn object(flavor: ApiFlavor, body: &[u8]) -> Result<Map<String, Value>, BadRequest> {
+    let example = match flavor {
         ApiFlavor::Image => IMAGE_EXAMPLE,
         ApiFlavor::Archive => ARCHIVE_EXAMPLE,
     };

@@ -18,7 +18,7 @@ use crate::clock;
 /// Desk and hands.
 pub struct Worker {
     queue: Queue,
-    hands: Arc<Checkpointer>,
+    checkpointer: Arc<Checkpointer>,
     metrics: JobMetrics,
     late_archives: LateArchives,
     tasks: Mutex<JoinSet<()>>,
@@ -26,9 +26,9 @@ pub struct Worker {
 
 impl Worker {
     /// Nothing is carried out yet.
-    pub fn new(queue: Queue, hands: Checkpointer, metrics: JobMetrics) -> Arc<Self> {
-        let late_archives = LateArchives::new(hands.archives.clone());
-        Arc::new(Self { queue, hands: Arc::new(hands), metrics, late_archives, tasks: Mutex::default() })
+    pub fn new(queue: Queue, checkpointer: Checkpointer, metrics: JobMetrics) -> Arc<Self> {
+        let late_archives = LateArchives::new(checkpointer.archives.clone());
+        Arc::new(Self { queue, checkpointer: Arc::new(checkpointer), metrics, late_archives, tasks: Mutex::default() })
     }
 
     /// Where jobs are looked up.
@@ -45,15 +45,15 @@ impl Worker {
     }
 
     async fn admit(self: &Arc<Self>, job: Job) -> Result<Follower, RequestDenied> {
-        let (place, follower) = self.queue.take(job.clone()).await.inspect_err(|_| self.metrics.declined())?;
-        let order = &job.order;
+        let (slot, follower) = self.queue.take(job.clone()).await.inspect_err(|_| self.metrics.declined())?;
+        let request = &job.request;
         tracing::info!(
-            job = %job.id, caller = %job.caller, pod = %format!("{}/{}", order.namespace, order.pod), uid = %job.pod_uid,
-            containers = %names(&job), delete = order.delete_pod, seal = order.seal_to.as_deref().unwrap_or(""),
-            asynchronous = order.asynchronous, "a checkpoint was accepted"
+            job = %job.id, caller = %job.caller, pod = %format!("{}/{}", request.namespace, request.pod), uid = %job.pod_uid,
+            containers = %names(&job), delete = request.delete_pod, seal = request.seal_to.as_deref().unwrap_or(""),
+            asynchronous = request.asynchronous, "a checkpoint was accepted"
         );
         self.metrics.accepted();
-        self.spawn(job, Some(place));
+        self.spawn(job, Some(slot));
         Ok(follower)
     }
 
@@ -68,10 +68,10 @@ impl Worker {
         }
     }
 
-    fn spawn(self: &Arc<Self>, job: Job, place: Option<QueueSlot>) {
+    fn spawn(self: &Arc<Self>, job: Job, slot: Option<QueueSlot>) {
         let own = Arc::clone(self);
         self.run(async move {
-            let resumed = place.is_none();
+            let resumed = slot.is_none();
             let (worker, known) = (Arc::clone(&own), job.clone());
             let work = tokio::spawn(async move { worker.carry_out(job, resumed).await });
             if let Err(why) = work.await
@@ -79,7 +79,7 @@ impl Worker {
             {
                 own.broke(&known).await;
             }
-            drop(place);
+            drop(slot);
         });
     }
 
@@ -90,20 +90,20 @@ impl Worker {
     }
 
     async fn carry_out(self: &Arc<Self>, mut job: Job, mut resumed: bool) {
-        let pod = format!("{}/{}", job.order.namespace, job.order.pod);
-        let (mut turn, _hand) = self.queue.turn(&pod).await;
+        let pod = format!("{}/{}", job.request.namespace, job.request.pod);
+        let (mut pod_lock, _permit) = self.queue.pod_lock(&pod).await;
         while !job.ended() {
             let event = match &job.state {
                 State::Accepted => match self.unwanted(&job, resumed) {
                     Some(Unwanted::Leave) => return,
                     Some(Unwanted::Fail(reason)) => Event::Failed { reason: reason.to_owned(), late: None },
-                    None => self.hands.step(&job, resumed).await,
+                    None => self.checkpointer.step(&job, resumed).await,
                 },
-                _ => self.hands.step(&job, resumed).await,
+                _ => self.checkpointer.step(&job, resumed).await,
             };
-            let now = if event == Event::Begun { turn.next_second().await } else { clock::epoch_seconds() };
+            let now = if event == Event::Begun { pod_lock.next_second().await } else { clock::epoch_seconds() };
             if matches!(job.state, State::Checkpointing { .. }) {
-                turn.ended();
+                pod_lock.ended();
             }
             job = self.move_on(job, event, now).await;
             resumed = false;
@@ -126,7 +126,7 @@ impl Worker {
             self.queue.tell(&next);
         }
         if let (State::Failed { .. }, Some(plain)) = (&next.state, clear) {
-            self.hands.discard(&plain).await;
+            self.checkpointer.discard(&plain).await;
         }
         next
     }
@@ -141,7 +141,7 @@ impl Worker {
 
     /// Why a job that has not begun is not begun now.
     fn unwanted(&self, job: &Job, resumed: bool) -> Option<Unwanted> {
-        let waits = !job.order.asynchronous;
+        let waits = !job.request.asynchronous;
         if resumed && waits {
             return Some(Unwanted::Fail("serve was restarted before this checkpoint began, and its caller is gone"));
         }
@@ -162,7 +162,7 @@ impl Worker {
         }
         self.metrics.done();
         let image = job.image.as_deref().unwrap_or("");
-        tracing::info!(job = %job.id, seconds, %files, image, deleted = job.order.delete_pod, "a checkpoint is done");
+        tracing::info!(job = %job.id, seconds, %files, image, deleted = job.request.delete_pod, "a checkpoint is done");
     }
 
     fn look_for_late(&self, job: &Job) {
@@ -209,7 +209,7 @@ enum Unwanted {
 
 /// What is there in clear and was to be sealed.
 fn in_clear(job: &Job) -> Option<String> {
-    job.order.seal_to.as_ref()?;
+    job.request.seal_to.as_ref()?;
     job.archive().map(str::to_owned)
 }
 

@@ -1,5 +1,5 @@
 //! Where the policy comes from: the resources, listed and then watched, or a file, read again and again. The last good one
-//! outlives restarts and outages. What it means is `orders`'.
+//! outlives restarts and outages. What it means is `effective`'.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub fn at_first(state: &Path) -> EffectivePolicy {
 /// Where what is read of the resources goes.
 pub struct Findings {
     /// What they mean.
-    pub orders: watch::Sender<Arc<EffectivePolicy>>,
+    pub effective: watch::Sender<Arc<EffectivePolicy>>,
     /// The nodes that say something of themselves on the one that counts; `None` until that is known.
     pub reporting: watch::Sender<Option<BTreeSet<String>>>,
 }
@@ -55,24 +55,24 @@ pub struct Findings {
 /// Follows the resources until nobody listens any more. `state` is an existing directory of our own.
 pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
     let mut backoff = BACKOFF;
-    let mut told = String::new();
-    let mut memory = Memory { files: RootedDir::new(&state), kept: None, is_known: false, told: String::new() };
+    let mut sweep_status = String::new();
+    let mut memory = Memory { files: RootedDir::new(&state), kept: None, is_known: false, sweep_status: String::new() };
     loop {
         let ended = tokio::select! {
             ended = list_and_watch(&client, &mut memory, &findings) => ended,
-            () = findings.orders.closed() => return,
+            () = findings.effective.closed() => return,
         };
         let wait = match ended {
             Ok(()) => {
                 backoff.reset();
-                told.clear();
+                sweep_status.clear();
                 ANEW
             }
             Err(why) => {
                 let why = why.to_string();
-                if told != why {
+                if sweep_status != why {
                     tracing::warn!(%why, "cannot read {PLURAL}.{GROUP}, the last policy stays; is the CRD installed?");
-                    told = why;
+                    sweep_status = why;
                 }
                 backoff.wait()
             }
@@ -134,7 +134,7 @@ fn heard(line: &[u8], objects: &mut BTreeMap<String, Value>) -> bool {
 
 fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, findings: &Findings) {
     let all: Vec<Value> = objects.values().cloned().collect();
-    let before = Arc::clone(&findings.orders.borrow());
+    let before = Arc::clone(&findings.effective.borrow());
     let (now, kept) = effective_policy::of_resources(&all, &before);
     let counts = now.origin.as_ref().and_then(|origin| objects.get(&origin.uid));
     // Before the orders, which have it looked at.
@@ -144,7 +144,7 @@ fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, findings: &Fi
     }
     if now != *before {
         tell(&now);
-        findings.orders.send_replace(Arc::new(now));
+        findings.effective.send_replace(Arc::new(now));
     }
 }
 
@@ -160,7 +160,7 @@ struct Memory {
     kept: Option<Kept>,
     is_known: bool,
     /// The last failure.
-    told: String,
+    sweep_status: String,
 }
 
 impl Memory {
@@ -172,14 +172,14 @@ impl Memory {
         match self.write(kept.as_ref()) {
             Ok(()) => {
                 (self.kept, self.is_known) = (kept, true);
-                self.told.clear();
+                self.sweep_status.clear();
             }
             Err(why) => {
                 self.is_known = false;
                 let why = why.to_string();
-                if self.told != why {
+                if self.sweep_status != why {
                     tracing::warn!(%why, "the policy would not be known after a restart without the API; it is tried again");
-                    self.told = why;
+                    self.sweep_status = why;
                 }
             }
         }
@@ -201,12 +201,12 @@ impl Memory {
 }
 
 /// Follows a file until nobody listens any more; it is a resource, or its `spec`, in YAML.
-pub async fn file(path: PathBuf, orders: watch::Sender<Arc<EffectivePolicy>>) {
+pub async fn file(path: PathBuf, effective: watch::Sender<Arc<EffectivePolicy>>) {
     let mut last: Option<Result<Value, String>> = None;
     loop {
         let read = read(&path).await;
         if last.as_ref() != Some(&read) {
-            let before = Arc::clone(&orders.borrow());
+            let before = Arc::clone(&effective.borrow());
             let now = match &read {
                 Ok(document) => effective_policy::of_document(document, &before),
                 Err(why) => EffectivePolicy {
@@ -216,12 +216,12 @@ pub async fn file(path: PathBuf, orders: watch::Sender<Arc<EffectivePolicy>>) {
                 },
             };
             tell(&now);
-            orders.send_replace(Arc::new(now));
+            effective.send_replace(Arc::new(now));
             last = Some(read);
         }
         tokio::select! {
             () = sleep(FILE) => {}
-            () = orders.closed() => return,
+            () = effective.closed() => return,
         }
     }
 }
@@ -239,16 +239,16 @@ pub fn document(text: &str) -> Result<Value, String> {
     serde_yaml::from_str(text).map_err(|why| format!("it is no YAML: {why}"))
 }
 
-fn tell(orders: &EffectivePolicy) {
-    for why in &orders.refused {
+fn tell(effective: &EffectivePolicy) {
+    for why in &effective.refused {
         tracing::error!(%why, "the retention policy has a value that cannot be; the last good one stays");
     }
-    for note in &orders.notes {
+    for note in &effective.notes {
         tracing::warn!(%note, "about the retention policy");
     }
-    if let (Some(policy), true) = (&orders.policy, orders.refused.is_empty()) {
+    if let (Some(policy), true) = (&effective.policy, effective.refused.is_empty()) {
         tracing::info!(directory = %policy.directory, dry_run = policy.dry_run, immediately = policy.immediately, "a retention policy holds");
-    } else if orders.policy.is_none() {
+    } else if effective.policy.is_none() {
         tracing::info!("no retention policy: nothing is deleted");
     }
 }

@@ -43,23 +43,23 @@ pub struct SweepStatus {
 /// The object to be applied to the status of the resource that counts: the part of this node.
 pub fn of_origin(
     origin: &Origin,
-    orders: &EffectivePolicy,
-    told: &SweepStatus,
+    effective: &EffectivePolicy,
+    sweep_status: &SweepStatus,
     node: &str,
     since: &mut Since,
 ) -> Value {
-    let Totals { archives, growing, broken, unknown, pinned, bytes } = told.totals;
+    let Totals { archives, growing, broken, unknown, pinned, bytes } = sweep_status.totals;
     let mut part = json!({
         "node": node,
         "archives": archives, "incomplete": growing + broken, "unknown": unknown, "pinned": pinned, "bytes": bytes,
-        "deleted": told.deleted,
-        "conditions": conditions(orders, told, since),
+        "deleted": sweep_status.deleted,
+        "conditions": conditions(effective, sweep_status, since),
     });
     // What is refused was not taken over.
-    if orders.refused.is_empty() {
+    if effective.refused.is_empty() {
         part["observedGeneration"] = json!(origin.generation);
     }
-    if let Some(last) = &told.last {
+    if let Some(last) = &sweep_status.last {
         part["lastDeletion"] = json!({"file": last.file, "reason": last.why, "time": second(last.at)});
     }
     object(origin, &part)
@@ -87,10 +87,10 @@ pub fn pause(few: Duration, nodes: usize) -> Duration {
 }
 
 /// Whether a node is to have a part in the status: where many have, only if something is wrong with its own directory.
-pub fn has_place(reporting: &BTreeSet<String>, node: &str, told: &SweepStatus) -> bool {
+pub fn has_place(reporting: &BTreeSet<String>, node: &str, sweep_status: &SweepStatus) -> bool {
     // What the policy says of a directory is wrong everywhere.
-    let is_idle = told.idle.as_ref().is_some_and(|(reason, _)| *reason != NOT_MOUNTED);
-    reporting.len() < MOST_NODES || reporting.contains(node) || is_idle || told.failing.is_some()
+    let is_idle = sweep_status.idle.as_ref().is_some_and(|(reason, _)| *reason != NOT_MOUNTED);
+    reporting.len() < MOST_NODES || reporting.contains(node) || is_idle || sweep_status.failing.is_some()
 }
 
 /// Why nothing is deleted where the policy is for another directory.
@@ -111,19 +111,19 @@ impl Since {
     }
 }
 
-fn conditions(orders: &EffectivePolicy, told: &SweepStatus, since: &mut Since) -> Vec<Value> {
+fn conditions(effective: &EffectivePolicy, sweep_status: &SweepStatus, since: &mut Since) -> Vec<Value> {
     let mut conditions = Vec::new();
     let mut say = |kind: &str, status: bool, reason: &str, message: &str| {
         conditions.push(condition(kind, status, reason, message, since, "origin"));
     };
-    match orders.refused.as_slice() {
-        [] => say("Valid", true, "Read", &orders.notes.join("; ")),
+    match effective.refused.as_slice() {
+        [] => say("Valid", true, "Read", &effective.notes.join("; ")),
         refused => say("Valid", false, "Refused", &format!("{}; the last good policy stays", refused.join("; "))),
     }
-    match (&told.idle, &told.failing) {
+    match (&sweep_status.idle, &sweep_status.failing) {
         (Some((reason, message)), _) => say("Held", false, reason, message),
         (None, Some(why)) => say("Held", false, "DeletionFailed", why),
-        (None, None) if orders.policy.as_ref().is_some_and(|policy| policy.dry_run) => {
+        (None, None) if effective.policy.as_ref().is_some_and(|policy| policy.dry_run) => {
             say("Held", false, "DryRun", "nothing is deleted; the log says what would be");
         }
         (None, None) => say("Held", true, "Sweeping", ""),

@@ -26,11 +26,11 @@ const COMPONENT: &str = "pod-checkpointer";
 /// What there is to tell.
 pub struct StatusInputs {
     /// Which resources there are.
-    pub orders: watch::Receiver<Arc<EffectivePolicy>>,
+    pub effective: watch::Receiver<Arc<EffectivePolicy>>,
     /// The nodes that say something of themselves on the one that counts; `None`: the API has not said yet.
     pub reporting: watch::Receiver<Option<BTreeSet<String>>>,
     /// How the sweeper stands.
-    pub told: watch::Receiver<Arc<SweepStatus>>,
+    pub sweep_status: watch::Receiver<Arc<SweepStatus>>,
     /// Between two changes of the status, where few nodes have a part in it; see [`status::pause`].
     pub pause: Duration,
     /// Deletions, a round at a time; what finds no place is in the log alone.
@@ -50,34 +50,34 @@ impl StatusInputs {
 
     fn has_place(&self, node: &str) -> bool {
         let reporting = self.reporting.borrow();
-        reporting.as_ref().is_none_or(|reporting| status::has_place(reporting, node, &self.told.borrow()))
+        reporting.as_ref().is_none_or(|reporting| status::has_place(reporting, node, &self.sweep_status.borrow()))
     }
 }
 
 /// Until nothing can come any more.
-pub async fn run(client: ApiClient, node: String, mut news: StatusInputs) {
+pub async fn run(client: ApiClient, node: String, mut inputs: StatusInputs) {
     let mut teller = Teller { client, node, since: Since::default(), sent: BTreeMap::new() };
-    let mut listed = news.reporting.borrow().is_some();
+    let mut listed = inputs.reporting.borrow().is_some();
     let mut due = listed.then(Instant::now);
     let mut next = Instant::now();
     loop {
         tokio::select! {
-            changed = news.told.changed() => match changed {
+            changed = inputs.sweep_status.changed() => match changed {
                 Ok(()) => due = due.or(listed.then_some(next)),
                 Err(_) => return,
             },
-            true = async { news.reporting.wait_for(Option::is_some).await.is_ok() }, if !listed => {
+            true = async { inputs.reporting.wait_for(Option::is_some).await.is_ok() }, if !listed => {
                 listed = true;
-                due = Some(Instant::now() + news.spread());
+                due = Some(Instant::now() + inputs.spread());
             }
-            changed = news.orders.changed() => match changed {
-                Ok(()) => due = listed.then(|| Instant::now() + news.spread()),
+            changed = inputs.effective.changed() => match changed {
+                Ok(()) => due = listed.then(|| Instant::now() + inputs.spread()),
                 Err(_) => return,
             },
-            Some(done) = news.done.recv() => teller.events(&news, &done).await,
+            Some(done) = inputs.done.recv() => teller.events(&inputs, &done).await,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                let sent = teller.status(&news).await;
-                next = Instant::now() + news.pause();
+                let sent = teller.status(&inputs).await;
+                next = Instant::now() + inputs.pause();
                 due = if sent { None } else { Some(next) };
             }
         }
@@ -94,17 +94,18 @@ struct Teller {
 
 impl Teller {
     /// True if everything is as it should be there now.
-    async fn status(&mut self, news: &StatusInputs) -> bool {
-        let (orders, told) = (Arc::clone(&news.orders.borrow()), Arc::clone(&news.told.borrow()));
-        let Some(origin) = orders.origin.as_ref().filter(|_| news.has_place(&self.node)) else { return true };
+    async fn status(&mut self, inputs: &StatusInputs) -> bool {
+        let (effective, sweep_status) =
+            (Arc::clone(&inputs.effective.borrow()), Arc::clone(&inputs.sweep_status.borrow()));
+        let Some(origin) = effective.origin.as_ref().filter(|_| inputs.has_place(&self.node)) else { return true };
         self.since.at(Timestamp::now());
-        let object = status::of_origin(origin, &orders, &told, &self.node, &mut self.since);
+        let object = status::of_origin(origin, &effective, &sweep_status, &self.node, &mut self.since);
         let mut sent = self.apply(origin, object).await;
-        for other in &orders.others {
+        for other in &effective.others {
             let object = status::of_other(other, origin, &self.node, &mut self.since);
             sent &= self.apply(other, object).await;
         }
-        self.sent.retain(|uid, _| *uid == origin.uid || orders.others.iter().any(|other| other.uid == *uid));
+        self.sent.retain(|uid, _| *uid == origin.uid || effective.others.iter().any(|other| other.uid == *uid));
         sent
     }
 
@@ -128,8 +129,8 @@ impl Teller {
         }
     }
 
-    async fn events(&self, news: &StatusInputs, done: &[DeletedArchive]) {
-        let origin = news.orders.borrow().origin.clone();
+    async fn events(&self, inputs: &StatusInputs, done: &[DeletedArchive]) {
+        let origin = inputs.effective.borrow().origin.clone();
         let mut groups: BTreeMap<(&str, &str), Vec<&DeletedArchive>> = BTreeMap::new();
         for done in done {
             groups.entry((&done.of, &done.why)).or_default().push(done);

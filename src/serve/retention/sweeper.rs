@@ -95,13 +95,13 @@ pub struct Sweeper {
     /// See [`SweepTimings`].
     pub pace: SweepTimings,
     /// The policy, from `follow`.
-    pub orders: watch::Receiver<Arc<EffectivePolicy>>,
+    pub effective: watch::Receiver<Arc<EffectivePolicy>>,
     /// The rest of the program.
     pub in_use: Arc<dyn InUse>,
     /// For the question whether pods are still there; without it no archive is an orphan.
     pub api: Option<ApiClient>,
     /// Where it says how it stands.
-    pub told: watch::Sender<Arc<SweepStatus>>,
+    pub sweep_status: watch::Sender<Arc<SweepStatus>>,
     /// Where deletions are told, a round at a time.
     pub done: mpsc::Sender<Vec<DeletedArchive>>,
     /// For metrics.
@@ -132,7 +132,7 @@ impl Sweeper {
             let pace = owner_watch::OwnerWatchTimings { round: self.pace.orphans, apart: self.pace.apart };
             Task(tokio::spawn(owner_watch::run(api, asked, tell_gone, pace)))
         });
-        let mut hands = PassWorker::new(self.directory.clone(), self.state.clone(), self.metrics.clone());
+        let mut worker = PassWorker::new(self.directory.clone(), self.state.clone(), self.metrics.clone());
         let mut ticks = interval(self.pace.tick);
         let mut rescans = interval(self.pace.rescan);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -146,7 +146,7 @@ impl Sweeper {
                     sleep(self.pace.debounce).await;
                     Woken::Changed(names.as_ref().map_or(Changed::Everything, DirWatch::take))
                 }
-                Ok(()) = self.orders.changed() => Woken::EffectivePolicy,
+                Ok(()) = self.effective.changed() => Woken::EffectivePolicy,
                 Some(gone) = gone.recv() => Woken::Gone(gone),
                 _ = ticks.tick() => {
                     let growing = looked.elapsed() >= self.pace.growing;
@@ -161,12 +161,12 @@ impl Sweeper {
                 names = self.watch();
             }
             let first = !std::mem::replace(&mut started, true);
-            let (back, touched) = self.round(hands, woken, first).await;
-            hands = back;
-            started &= hands.is_open();
+            let (back, touched) = self.round(worker, woken, first).await;
+            worker = back;
+            started &= worker.is_open();
             owners.send_if_modified(|owners| {
-                let orders = self.orders.borrow();
-                let now = match (&orders.policy, hands.index()) {
+                let effective = self.effective.borrow();
+                let now = match (&effective.policy, worker.index()) {
                     (Some(policy), Some(index)) => orphans::owners(index, policy),
                     _ => BTreeSet::new(),
                 };
@@ -177,7 +177,7 @@ impl Sweeper {
                 changed
             });
         }
-        hands.close().await;
+        worker.close().await;
     }
 
     fn watch(&self) -> Option<DirWatch> {
@@ -191,16 +191,16 @@ impl Sweeper {
     }
 
     /// Looks and acts once. Says whether there may be other owners than before.
-    async fn round(&self, hands: PassWorker, woken: Woken, first: bool) -> (PassWorker, bool) {
+    async fn round(&self, worker: PassWorker, woken: Woken, first: bool) -> (PassWorker, bool) {
         // Not marked as seen: orders that came together with something else must wake it for themselves.
-        let orders = Arc::clone(&self.orders.borrow());
+        let effective = Arc::clone(&self.effective.borrow());
         let mut circumstances = Circumstances::at(Timestamp::now());
         circumstances.in_use = self.in_use.files();
         circumstances.awaited = self.in_use.awaited();
         circumstances.returned = self.in_use.returned();
-        let mut round = Round::new(self.held(&orders), circumstances);
+        let mut round = Round::new(self.held(&effective), circumstances);
         // At the start and on new orders, what lies there is held to them only if they say so.
-        let immediately = orders.policy.as_ref().is_some_and(|policy| policy.immediately);
+        let immediately = effective.policy.as_ref().is_some_and(|policy| policy.immediately);
         round.everybody = first && immediately;
         let mut touched = true;
         match woken {
@@ -220,39 +220,39 @@ impl Sweeper {
             }
         }
         round.start = first;
-        let (hands, ended) = hands.round(round).await;
-        self.tell(&orders, ended);
-        (hands, touched)
+        let (worker, ended) = worker.round(round).await;
+        self.tell(&effective, ended);
+        (worker, touched)
     }
 
     /// The policy, if it is for the directory that is mounted here.
-    fn held(&self, orders: &EffectivePolicy) -> Option<Policy> {
-        orders.policy.clone().filter(|policy| self.directory == std::path::Path::new(&policy.directory))
+    fn held(&self, effective: &EffectivePolicy) -> Option<Policy> {
+        effective.policy.clone().filter(|policy| self.directory == std::path::Path::new(&policy.directory))
     }
 
-    fn tell(&self, orders: &EffectivePolicy, ended: pass::Ended) {
-        let elsewhere = orders.policy.as_ref().filter(|_| self.held(orders).is_none()).map(|policy| {
+    fn tell(&self, effective: &EffectivePolicy, ended: pass::Ended) {
+        let elsewhere = effective.policy.as_ref().filter(|_| self.held(effective).is_none()).map(|policy| {
             let here = self.directory.display();
             let why = format!("{} is not mounted here, only {here}; nothing is deleted", policy.directory);
             (status::NOT_MOUNTED, why)
         });
         let last = ended.done.last().cloned();
-        self.told.send_if_modified(|told| {
+        self.sweep_status.send_if_modified(|sweep_status| {
             let now = SweepStatus {
-                totals: ended.totals.unwrap_or(told.totals),
-                deleted: told.deleted + ended.done.len() as u64,
-                last: last.or_else(|| told.last.clone()),
+                totals: ended.totals.unwrap_or(sweep_status.totals),
+                deleted: sweep_status.deleted + ended.done.len() as u64,
+                last: last.or_else(|| sweep_status.last.clone()),
                 idle: ended.idle.or(elsewhere),
                 failing: ended.failing,
             };
-            if now.idle != told.idle
+            if now.idle != sweep_status.idle
                 && let Some((_, why)) = &now.idle
             {
                 tracing::warn!(%why, "retention deletes nothing");
             }
-            let changed = **told != now;
+            let changed = **sweep_status != now;
             if changed {
-                *told = Arc::new(now);
+                *sweep_status = Arc::new(now);
             }
             changed
         });

@@ -232,10 +232,10 @@ proptest! {
     /// One change at a time, each only with its own container, comes to where everything at once does.
     #[test]
     fn looking_at_what_changed_is_as_good_as_looking_at_everything(archives in archives(), policy in policy()) {
-        let mut ordered = archives.clone();
-        ordered.sort_by_key(|archive| archive.second);
+        let mut effective_changes = archives.clone();
+        effective_changes.sort_by_key(|archive| archive.second);
         let mut index = Index::default();
-        for archive in &ordered {
+        for archive in &effective_changes {
             let name = file(archive, archive.zone);
             let time = archive.second * 1_000_000_000;
             let stamp = Stamp { inode: 1, size: archive.size, modified: time, changed: time };

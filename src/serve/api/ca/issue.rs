@@ -41,7 +41,7 @@ pub(super) struct Root {
 }
 
 /// Whom a leaf is for.
-pub(super) struct PodTarget<'a> {
+pub(super) struct LeafSubject<'a> {
     pub(super) name: &'a str,
     pub(super) names: &'a [String],
     pub(super) addresses: &'a [IpAddr],
@@ -84,7 +84,7 @@ impl Ca {
     }
 
     /// A leaf from `now` on for so long, but not longer than its CA.
-    pub(super) fn leaf(&self, of: &PodTarget<'_>, now: i64, life: Duration) -> Result<Leaf, AuthorityError> {
+    pub(super) fn leaf(&self, of: &LeafSubject<'_>, now: i64, life: Duration) -> Result<Leaf, AuthorityError> {
         let pair = KeyPair::from_pem(&self.key).map_err(mint("CA key"))?;
         let issuer = Issuer::from_ca_cert_pem(&self.certificate, pair).map_err(mint("issuer"))?;
         let rest = Duration::from_secs(u64::try_from(self.span.end - now).unwrap_or(0));
@@ -100,12 +100,12 @@ pub(super) struct Leaf {
 
 impl Leaf {
     /// One that nobody can check.
-    pub(super) fn self_signed(of: &PodTarget<'_>, now: i64, life: Duration) -> Result<Self, AuthorityError> {
+    pub(super) fn self_signed(of: &LeafSubject<'_>, now: i64, life: Duration) -> Result<Self, AuthorityError> {
         Self::make(of, now, life, CertificateParams::self_signed)
     }
 
     fn make(
-        of: &PodTarget<'_>,
+        of: &LeafSubject<'_>,
         now: i64,
         life: Duration,
         sign: impl Fn(&CertificateParams, &KeyPair) -> Result<Certificate, rcgen::Error>,

@@ -23,7 +23,7 @@ pub(super) enum To {
 /// As the job stands. `directory` is the kubelet's.
 pub(super) fn answer(job: &Job, to: To, node: &str, directory: &Path) -> Response {
     match &job.state {
-        State::Done => (code(job.order.form, to), Json(result(job, directory))).into_response(),
+        State::Done => (code(job.request.flavor, to), Json(result(job, directory))).into_response(),
         State::Failed { reason, .. } => {
             ApiStatus::internal(format!("checkpoint {node}:{}: {reason}", job.id)).into_response()
         }
@@ -33,16 +33,16 @@ pub(super) fn answer(job: &Job, to: To, node: &str, directory: &Path) -> Respons
     }
 }
 
-fn code(form: ApiFlavor, to: To) -> StatusCode {
-    if form == ApiFlavor::Image && to == To::Maker { StatusCode::CREATED } else { StatusCode::OK }
+fn code(flavor: ApiFlavor, to: To) -> StatusCode {
+    if flavor == ApiFlavor::Image && to == To::Maker { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 fn result(job: &Job, directory: &Path) -> Value {
-    match job.order.form {
+    match job.request.flavor {
         ApiFlavor::Image => json!({
             "containerIdentifier": {
-                "namespace": job.order.namespace,
-                "pod": job.order.pod,
+                "namespace": job.request.namespace,
+                "pod": job.request.pod,
                 "container": job.taken.first().map(|taken| taken.container.as_str()),
             },
             "beginTimestamp": job.begun,
@@ -60,16 +60,16 @@ fn result(job: &Job, directory: &Path) -> Value {
 mod tests {
     use super::*;
     use crate::serve::jobs::job::{Event, JobId};
-    use crate::serve::jobs::request::{PodPath, order};
-    use crate::serve::jobs::subject::Running;
+    use crate::serve::jobs::pod_target::Running;
+    use crate::serve::jobs::request::{PodPath, parse};
 
-    fn job(form: ApiFlavor) -> Job {
+    fn job(flavor: ApiFlavor) -> Job {
         let place = PodPath::new("default", "counter", Some("main")).unwrap();
         let running = Running { name: "main".to_owned(), id: "id".to_owned() };
         Job {
             id: JobId::of(255),
             caller: "jane".to_owned(),
-            order: order(form, place, b"").unwrap(),
+            request: parse(flavor, place, b"").unwrap(),
             pod_uid: "u".to_owned(),
             containers: vec![running],
             certificate: None,

@@ -8,8 +8,8 @@ use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::secret;
 use crate::seal::Recipient;
+use crate::serve::jobs::pod_target::Unfit;
 use crate::serve::jobs::request::CheckpointRequest;
-use crate::serve::jobs::subject::Unfit;
 
 const TLS: &str = "kubernetes.io/tls";
 const CERTIFICATE: &str = "tls.crt";
@@ -41,8 +41,8 @@ pub(super) async fn certificate(api: &ApiClient, namespace: &str, name: &str) ->
 }
 
 /// A container that is not there is not found; one that does not run is there.
-pub(super) fn unfit(order: &CheckpointRequest, why: &Unfit) -> ApiStatus {
-    let said = format!("pod {}/{}: {why}", order.namespace, order.pod);
+pub(super) fn unfit(request: &CheckpointRequest, why: &Unfit) -> ApiStatus {
+    let said = format!("pod {}/{}: {why}", request.namespace, request.pod);
     match why {
         Unfit::NoContainer { .. } => ApiStatus::not_found(said),
         Unfit::NotRunning { .. } => ApiStatus::conflict(said),

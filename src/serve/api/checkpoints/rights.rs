@@ -9,33 +9,33 @@ use crate::serve::jobs::job::Job;
 use crate::serve::jobs::request::CheckpointRequest;
 
 /// What the order needs, the first thing first.
-fn needed(order: &CheckpointRequest) -> Vec<Access> {
+fn needed(request: &CheckpointRequest) -> Vec<Access> {
     let pods = |verb, group, subresource| Access {
         verb,
         group,
         resource: "pods",
         subresource,
-        namespace: order.namespace.clone(),
-        name: Some(order.pod.clone()),
+        namespace: request.namespace.clone(),
+        name: Some(request.pod.clone()),
     };
     let mut all = vec![pods("create", GROUP, Some("checkpoint"))];
-    if order.delete_pod {
+    if request.delete_pod {
         all.push(pods("delete", "", None));
     }
-    all.extend(order.seal_to.as_ref().map(|secret| Access {
+    all.extend(request.seal_to.as_ref().map(|secret| Access {
         verb: "get",
         group: "",
         resource: "secrets",
         subresource: None,
-        namespace: order.namespace.clone(),
+        namespace: request.namespace.clone(),
         name: Some(secret.clone()),
     }));
     all
 }
 
 /// Goes on only if the caller may have all of it done.
-pub(super) async fn may_take(reviews: &Reviews, caller: &Caller, order: &CheckpointRequest) -> Result<(), ApiStatus> {
-    for access in needed(order) {
+pub(super) async fn may_take(reviews: &Reviews, caller: &Caller, request: &CheckpointRequest) -> Result<(), ApiStatus> {
+    for access in needed(request) {
         if let AccessReview::Denied(why) = reviews.allowed(caller, &access).await.map_err(|why| unknown(&why))? {
             return Err(denied(caller, &access, &why));
         }
@@ -50,13 +50,13 @@ pub(super) async fn may_look(reviews: &Reviews, caller: &Caller, job: &Job) -> R
         group: GROUP,
         resource: "checkpoints",
         subresource: None,
-        namespace: job.order.namespace.clone(),
+        namespace: job.request.namespace.clone(),
         name: Some(job.id.to_string()),
     };
     if reviews.allowed(caller, &reads).await.map_err(|why| unknown(&why))? == AccessReview::Allowed {
         return Ok(true);
     }
-    let Some(takes) = needed(&job.order).into_iter().next().filter(|_| caller.user == job.caller) else {
+    let Some(takes) = needed(&job.request).into_iter().next().filter(|_| caller.user == job.caller) else {
         return Ok(false);
     };
     Ok(reviews.allowed(caller, &takes).await.map_err(|why| unknown(&why))? == AccessReview::Allowed)

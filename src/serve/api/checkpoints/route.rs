@@ -25,10 +25,10 @@ pub(super) fn route(method: &Method, path: &str, query: &BTreeMap<String, String
     let place = checkpoint_api::place(path).map_err(|BadEscape| {
         ApiStatus::bad_request("the URL has a % that is not followed by two hexadecimal digits of UTF-8")
     })?;
-    let take = |form, namespace: &str, pod: &str, container: Option<&str>| {
+    let take = |flavor, namespace: &str, pod: &str, container: Option<&str>| {
         only(method, &Method::POST)?;
         let place = PodPath::new(namespace, pod, container).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
-        Ok(Route::Take(form, place))
+        Ok(Route::Take(flavor, place))
     };
     match place {
         Some(Place::Checkpoints) => look(method, query.get(IDENTIFIER), None),
@@ -104,10 +104,10 @@ mod tests {
     #[case("/checkpoint/%64efault/counter/ma%69n", ApiFlavor::Image, Some("main"))]
     fn every_way_to_ask_for_a_checkpoint_leads_to_one_place(
         #[case] path: &str,
-        #[case] form: ApiFlavor,
+        #[case] flavor: ApiFlavor,
         #[case] container: Option<&str>,
     ) {
-        assert_eq!(asked(&Method::POST, path, &[]), Ok(Route::Take(form, place(container))));
+        assert_eq!(asked(&Method::POST, path, &[]), Ok(Route::Take(flavor, place(container))));
         assert_eq!(asked(&Method::GET, path, &[]).unwrap_err().code, StatusCode::METHOD_NOT_ALLOWED);
     }
 

@@ -5,12 +5,12 @@ fn running(name: &str) -> Running {
     Running { name: name.to_owned(), id: format!("id-of-{name}") }
 }
 
-pub(in crate::serve::jobs) fn job(form: ApiFlavor, containers: &[&str]) -> Job {
+pub(in crate::serve::jobs) fn job(flavor: ApiFlavor, containers: &[&str]) -> Job {
     Job {
         id: JobId::of(1),
         caller: "jane".to_owned(),
-        order: CheckpointRequest {
-            form,
+        request: CheckpointRequest {
+            flavor,
             namespace: "default".to_owned(),
             pod: "counter".to_owned(),
             container: None,
@@ -52,10 +52,10 @@ fn walk(mut job: Job, events: Vec<Event>) -> (Job, Vec<String>) {
 
 #[test]
 fn an_image_is_pushed_before_the_pod_goes() {
-    let mut order = job(ApiFlavor::Image, &["a"]);
-    order.order.delete_pod = true;
+    let mut request = job(ApiFlavor::Image, &["a"]);
+    request.request.delete_pod = true;
     let events = vec![Event::Begun, archived("a.tar"), Event::Pushed("r:1".to_owned()), Event::Deleted];
-    let (job, seen) = walk(order, events);
+    let (job, seen) = walk(request, events);
     assert_eq!(seen, ["checkpointing", "pushing", "deleting", "done"]);
     assert_eq!((job.begun, job.changed, job.image.as_deref()), (Some(101), 104, Some("r:1")));
     assert_eq!(job.taken, [Taken { container: "a".to_owned(), file: "a.tar".to_owned() }]);
@@ -63,13 +63,13 @@ fn an_image_is_pushed_before_the_pod_goes() {
 
 #[test]
 fn each_container_is_sealed_before_the_next_and_the_pod_goes() {
-    let mut order = job(ApiFlavor::Archive, &["a", "b"]);
-    order.order.delete_pod = true;
-    order.order.seal_to = Some("s".to_owned());
+    let mut request = job(ApiFlavor::Archive, &["a", "b"]);
+    request.request.delete_pod = true;
+    request.request.seal_to = Some("s".to_owned());
     let sealed = |name: &str| Event::Sealed(format!("{name}.age"));
     let events =
         vec![Event::Begun, archived("a"), sealed("a"), Event::Begun, archived("b"), sealed("b"), Event::Deleted];
-    let (job, seen) = walk(order, events);
+    let (job, seen) = walk(request, events);
     assert_eq!(seen, ["checkpointing", "sealing", "accepted", "checkpointing", "sealing", "deleting", "done"]);
     let files: Vec<&str> = job.taken.iter().map(|taken| taken.file.as_str()).collect();
     assert_eq!((files, job.begun), (vec!["a.age", "b.age"], Some(101)));
@@ -87,10 +87,10 @@ fn a_plain_archive_is_all_there_is_to_it() {
 #[case::at_the_registry(vec![Event::Begun, archived("a")])]
 #[case::at_the_pod(vec![Event::Begun, archived("a"), Event::Pushed("r".to_owned())])]
 fn a_failure_ends_it_anywhere_and_the_pod_stays(#[case] mut events: Vec<Event>) {
-    let mut order = job(ApiFlavor::Image, &["a"]);
-    order.order.delete_pod = true;
+    let mut request = job(ApiFlavor::Image, &["a"]);
+    request.request.delete_pod = true;
     events.extend([failed("why"), Event::Begun, archived("a"), Event::Deleted]);
-    let (job, _) = walk(order, events);
+    let (job, _) = walk(request, events);
     assert_eq!(job.state, State::Failed { reason: "why".to_owned(), late: None });
 }
 
@@ -108,9 +108,9 @@ fn what_is_done_stays_done() {
 #[case(vec![Event::Begun, Event::Deleted])]
 #[case(vec![Event::Begun, archived("a"), Event::Deleted])]
 fn what_cannot_follow_ends_the_job_and_never_deletes(#[case] events: Vec<Event>) {
-    let mut order = job(ApiFlavor::Image, &["a"]);
-    order.order.delete_pod = true;
-    let (job, seen) = walk(order, events);
+    let mut request = job(ApiFlavor::Image, &["a"]);
+    request.request.delete_pod = true;
+    let (job, seen) = walk(request, events);
     assert!(matches!(job.state, State::Failed { .. }), "{seen:?}");
 }
 
@@ -144,4 +144,35 @@ fn identifiers_are_a_nodes_name_and_sixteen_digits() {
     ] {
         assert!(Identifier::parse(text).is_err(), "{text}");
     }
+}
+
+/// A file of a running cluster: an upgrade must go on with it, whatever things are called in the code.
+#[test]
+fn a_record_of_an_earlier_version_is_read_and_written_alike() {
+    let file = serde_json::json!({
+        "id": "0000000000000001",
+        "caller": "jane",
+        "order": {
+            "form": "archive",
+            "namespace": "default",
+            "pod": "counter",
+            "container": null,
+            "deletePod": false,
+            "sealTo": null,
+            "asynchronous": false,
+            "timeout": null
+        },
+        "podUid": "u",
+        "containers": [{"name": "a", "id": "id-of-a"}],
+        "certificate": null,
+        "accepted": 100,
+        "begun": null,
+        "changed": 100,
+        "taken": [],
+        "image": null,
+        "state": "accepted"
+    });
+    let job = job(ApiFlavor::Archive, &["a"]);
+    assert_eq!(serde_json::from_value::<Job>(file.clone()).unwrap(), job);
+    assert_eq!(serde_json::to_value(&job).unwrap(), file);
 }

@@ -7,11 +7,11 @@ fn place() -> PodPath {
 }
 
 fn image(body: &str) -> Result<CheckpointRequest, BadRequest> {
-    order(ApiFlavor::Image, PodPath { container: Some("main".to_owned()), ..place() }, body.as_bytes())
+    parse(ApiFlavor::Image, PodPath { container: Some("main".to_owned()), ..place() }, body.as_bytes())
 }
 
 fn archive(body: &str) -> Result<CheckpointRequest, BadRequest> {
-    order(ApiFlavor::Archive, place(), body.as_bytes())
+    parse(ApiFlavor::Archive, place(), body.as_bytes())
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn lengths_are_those_of_kubernetes() {
 proptest! {
     #[test]
     fn no_body_does_more_than_be_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = order(ApiFlavor::Image, place(), &body);
-        let _ = order(ApiFlavor::Archive, place(), &body);
+        let _ = parse(ApiFlavor::Image, place(), &body);
+        let _ = parse(ApiFlavor::Archive, place(), &body);
     }
 
     #[test]

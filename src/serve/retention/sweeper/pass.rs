@@ -90,9 +90,9 @@ impl PassWorker {
     pub(super) async fn round(self, round: Round) -> (Self, Ended) {
         let spare = Self::new(self.directory.clone(), self.state.clone(), self.metrics.clone());
         let carried_out = tokio::task::spawn_blocking(move || {
-            let mut hands = self;
-            let ended = hands.carry_out(round);
-            (hands, ended)
+            let mut worker = self;
+            let ended = worker.carry_out(round);
+            (worker, ended)
         });
         carried_out.await.unwrap_or_else(|why| {
             tracing::error!(%why, "a look at the archives broke off; beginning anew");

@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn all_are_those_that_last() {
-        let subject = PodTarget::of(&pod()).unwrap();
-        assert_eq!((subject.uid.as_str(), subject.node.as_deref()), ("u", Some("n1")));
-        assert_eq!(names(subject.select(None).unwrap()), ["a", "b", "side"]);
+        let pod_target = PodTarget::of(&pod()).unwrap();
+        assert_eq!((pod_target.uid.as_str(), pod_target.node.as_deref()), ("u", Some("n1")));
+        assert_eq!(names(pod_target.select(None).unwrap()), ["a", "b", "side"]);
     }
 
     #[test]
