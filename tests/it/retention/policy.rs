@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pod_checkpointer::serve::retention::policy::{Global, Key, Level, MinFree, Policy, RetentionLimits};
+use pod_checkpointer::serve::retention::resource::{Field, Form, SPEC};
 use pod_checkpointer::serve::retention::spec::{Read, read, read_document};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -161,4 +162,37 @@ fn the_resource_definition_is_the_one_in_the_manifests() {
     }
     let found: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(found, definition, "make it anew: UPDATE_MANIFESTS=1 cargo test --test it resource_definition");
+}
+
+/// Every field of the schema, as a `spec` in which its value has a form that it cannot have, with its path.
+fn misformed(fields: &'static [Field]) -> Vec<(String, Value)> {
+    let one = |field: &Field| {
+        let wrong = if matches!(field.form, Form::List(_)) { json!({}) } else { json!([]) };
+        let mut found = vec![(field.name.to_owned(), json!({field.name: wrong}))];
+        match field.form {
+            Form::Object(inner) => found.extend(
+                misformed(inner)
+                    .into_iter()
+                    .map(|(path, value)| (format!("{}.{path}", field.name), json!({field.name: value}))),
+            ),
+            Form::List(inner) => found.extend(
+                misformed(inner)
+                    .into_iter()
+                    .map(|(path, value)| (format!("{}[0].{path}", field.name), json!({field.name: [value]}))),
+            ),
+            _ => {}
+        }
+        found
+    };
+    fields.iter().flat_map(one).collect()
+}
+
+#[test]
+fn every_field_of_the_schema_is_read() {
+    let cases = misformed(SPEC);
+    assert!(cases.len() > 30, "{}", cases.len());
+    for (path, spec) in cases {
+        let refused = read(&spec).expect_err(&path);
+        assert!(refused.iter().any(|refusal| refusal.path == format!("spec.{path}")), "{path}: {refused:?}");
+    }
 }
