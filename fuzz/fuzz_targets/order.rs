@@ -5,13 +5,13 @@ use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::node::kubelet_api::{Fault, errors};
 use pod_checkpointer::serve::jobs::archives::{Archives, Owner};
 use pod_checkpointer::serve::jobs::job::{Identifier, Job};
-use pod_checkpointer::serve::jobs::request::{ApiFlavor, PodPath, request};
 use pod_checkpointer::serve::jobs::pod_target::PodTarget;
+use pod_checkpointer::serve::jobs::request::{ApiFlavor, PodPath, parse};
 
 fuzz_target!(|bytes: &[u8]| {
     for form in [ApiFlavor::Image, ApiFlavor::Archive] {
         let place = PodPath::new("default", "counter", Some("main")).expect("three names");
-        if let Ok(request) = request(form, place, bytes) {
+        if let Ok(request) = parse(form, place, bytes) {
             assert!(request.limit().as_secs() > 0 && request.limit().as_secs() <= 3600);
             let names = request.seal_to.iter().chain(&request.container);
             assert!(names.clone().all(|name| !name.is_empty() && !name.contains(['/', '_', '%'])), "{request:?}");
