@@ -21,7 +21,7 @@ use age::header::{Header, Stanza};
 use age::{FileKey, Identity, payload};
 use envelope::Envelope;
 use key::PrivateKey;
-use pipelined_writer::beside;
+use pipelined_writer::pipelined;
 
 /// Type of the stanza that carries the CMS envelope. age's own programs pass over stanzas that they do not know.
 pub const STANZA: &str = "pod-checkpointer.cms-v1";
@@ -42,7 +42,7 @@ pub fn seal(
         Stanza { kind: STANZA.to_owned(), arguments: Vec::new(), body: envelope },
     ];
     sink.write_all(&Header::write(&stanzas, &file_key)).map_err(SealError::Write)?;
-    beside(sink, SealError::Write, |sink| payload::seal(&file_key, source, sink, progress))
+    pipelined(sink, SealError::Write, |sink| payload::seal(&file_key, source, sink, progress))
 }
 
 /// The identity to the recipient. Up to two newlines more make its length one that base64 needs no padding for, which age's
@@ -85,5 +85,5 @@ pub fn unseal(
     // A sealed archive is for one identity, though age's format has room for more.
     header.only(age::X25519_KIND).ok_or(UnsealError::NotOurs)?;
     let file_key = identity.open(&header).map_err(|_| UnsealError::Tampered)?;
-    beside(sink, UnsealError::Write, |sink| payload::open(&file_key, source, sink, progress))
+    pipelined(sink, UnsealError::Write, |sink| payload::open(&file_key, source, sink, progress))
 }

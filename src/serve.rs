@@ -124,7 +124,7 @@ impl Service {
         let (job_metrics, retention_metrics) = (JobMetrics::default(), RetentionMetrics::default());
         let worker = worker(config, &api, &job_metrics)?;
         let (leaving, left) = watch::channel(false);
-        let vitals = tls_health::Sources {
+        let health = tls_health::Sources {
             authority: Arc::clone(&authority),
             authenticator: Arc::clone(&authenticator),
             worker: Arc::clone(&worker),
@@ -141,7 +141,7 @@ impl Service {
             leaving: left,
         };
         let router =
-            checkpoints::router(Arc::new(checkpoints)).merge(apiservice::router()).merge(tls_health::router(vitals));
+            checkpoints::router(Arc::new(checkpoints)).merge(apiservice::router()).merge(tls_health::router(health));
         Ok(Self { authority, authenticator, worker, router, leaving, api, retention_metrics })
     }
 

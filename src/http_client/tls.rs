@@ -52,7 +52,7 @@ pub enum TlsError {
     },
 }
 
-/// A configuration for clients. ALPN is left out: `wire` speaks HTTP/1.1 alone.
+/// A configuration for clients. ALPN is left out: `http_client` speaks HTTP/1.1 alone.
 pub fn client(trust: Trust, identity: Option<Identity>) -> Result<Arc<ClientConfig>, TlsError> {
     let unusable = |what: &str| {
         let what = what.to_owned();

@@ -42,10 +42,10 @@ pub(super) type ReadTask = JoinHandle<Result<Option<Digest>, RegistryError>>;
 
 /// Begins to read `source`, which had `size` bytes.
 pub(super) fn stream(source: Arc<File>, size: u64, sent: Arc<AtomicU64>) -> (Payload, ReadTask) {
-    let (feed, pieces) = mpsc::channel(WAITING);
+    let (sender, pieces) = mpsc::channel(WAITING);
     let reading = tokio::task::spawn_blocking(move || {
         // An error is nobody listening any more: whoever sends the body has given up.
-        read(&source, size, &mut |piece| feed.blocking_send(piece).is_ok())
+        read(&source, size, &mut |piece| sender.blocking_send(piece).is_ok())
     });
     (Payload::Stream { pieces, left: size, sent }, reading)
 }

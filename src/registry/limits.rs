@@ -36,7 +36,7 @@ impl Default for RegistryLimits {
 }
 
 impl RegistryLimits {
-    pub(super) fn wire(&self) -> http_client::ExchangeLimits {
+    pub(super) fn exchange(&self) -> http_client::ExchangeLimits {
         http_client::ExchangeLimits { connect: self.connect, answer: self.answer, silence: self.silence }
     }
 }

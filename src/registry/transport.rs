@@ -118,7 +118,7 @@ impl Transport {
             what: question.what.clone(),
             why: format!("what it asks for cannot be sent: {why}"),
         };
-        let mut limits = self.limits.wire();
+        let mut limits = self.limits.exchange();
         let whole = match &body {
             Payload::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len)),
             // Its sender watches it.

@@ -9,14 +9,14 @@ use zeroize::Zeroizing;
 
 /// Bytes that are handed over at once.
 const PIECE: usize = 1 << 20;
-/// Pieces that wait; two more are in hands.
+/// Pieces that wait; one more is being filled and one written.
 const WAITING: usize = 2;
 
 type Piece = Zeroizing<Vec<u8>>;
 
-/// Has `work` write to `sink` from beside. All of it is written when this returns without an error; `failed` says what an error of
+/// Has `work` make what a thread of its own writes to `sink`. All of it is written when this returns without an error; `failed` says what an error of
 /// the sink is to the caller, and it is told rather than what followed from it.
-pub(super) fn beside<T, E>(
+pub(super) fn pipelined<T, E>(
     sink: &mut (impl Write + Send),
     failed: impl Fn(io::Error) -> E,
     work: impl FnOnce(&mut Handing) -> Result<T, E>,
@@ -78,7 +78,7 @@ impl Write for Handing {
         Ok(fits)
     }
 
-    /// Hands over what there is; it is written before `beside` returns.
+    /// Hands over what there is; it is written before `pipelined` returns.
     fn flush(&mut self) -> io::Result<()> {
         if self.piece.is_empty() { Ok(()) } else { self.hand_over() }
     }
@@ -108,7 +108,7 @@ mod tests {
     fn written(length: usize, room: usize) -> (io::Result<usize>, Vec<u8>) {
         let mut sink = Small(Vec::new(), room);
         let content: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
-        let done = beside(
+        let done = pipelined(
             &mut sink,
             |why| why,
             |to| content.chunks(70_001).try_for_each(|part| to.write_all(part)).map(|()| length),
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_the_work_fails_with_is_told_where_the_disk_is_well() {
         let mut sink = Small(Vec::new(), usize::MAX);
-        let done: io::Result<()> = beside(
+        let done: io::Result<()> = pipelined(
             &mut sink,
             |why| why,
             |to| {

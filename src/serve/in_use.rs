@@ -10,7 +10,7 @@ use crate::serve::jobs::queue::Queue;
 use crate::serve::retention::policy::Key;
 use crate::serve::retention::sweeper::InUse;
 
-/// The desk's jobs, as retention asks about them.
+/// The queue's jobs, as retention asks about them.
 pub(super) struct Jobs(pub(super) Queue);
 
 impl InUse for Jobs {

@@ -26,14 +26,14 @@ pub(super) fn worker(config: &ServeConfig, api: &ApiClient, metrics: &JobMetrics
     })?;
     let records = Records::open(Box::new(RootedDir::new(storage)))?;
     let (queue, unended) = Queue::open(records, config.max_queue, metrics.clone())?;
-    let hands = Checkpointer {
+    let checkpointer = Checkpointer {
         kubelet: kubelet(config),
         archives: Archives::new(&config.checkpoints),
         runtime_state: config.runtime_state.clone(),
         api: api.clone(),
         publisher: publisher(config, api, metrics),
     };
-    let worker = Worker::new(queue, hands, metrics.clone());
+    let worker = Worker::new(queue, checkpointer, metrics.clone());
     worker.resume(unended);
     Ok(worker)
 }

@@ -1,6 +1,7 @@
-//! Retention: the kubelet's directory of archives within a policy, on every node. What is wanted (`resource`, `spec`,
-//! `policy`, `effective`, `follow`), what is there (`inspect`, `index`, `persisted`, `orphans`), what goes and why (`select`),
-//! and the hands (`keeper`, `sweeper`). Archives are not taken here, nor read beyond their headers.
+//! Retention: the kubelet's directory of archives within a policy, on every node. What is wanted (`resource`, `spec`, `policy`,
+//! `effective_policy`, `policy_watch`), what is there (`inspect`, `index`, `index_file`, `owner_watch`, `orphans`), what goes and
+//! why (`select`), who does it (`archive_dir`, `sweeper`) and who says so (`status`, `status_writer`). Archives are not taken
+//! here, nor read beyond their headers.
 
 pub mod archive_dir;
 pub mod effective_policy;

@@ -91,11 +91,11 @@ fn read(path: &Path) -> Result<Read, String> {
 fn prune(args: &PruneArgs, policy: &Policy) -> Result<u8, String> {
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(&policy.directory));
     let text = |why: crate::disk::files::FileError| why.to_string();
-    let mut keeper = ArchiveDir::open(&dir, None, RetentionMetrics::default()).map_err(text)?;
-    keeper.rescan().map_err(text)?;
+    let mut archive_dir = ArchiveDir::open(&dir, None, RetentionMetrics::default()).map_err(text)?;
+    archive_dir.rescan().map_err(text)?;
     let mut known = Circumstances::at(Timestamp::now());
-    known.room = keeper.room().ok();
-    let chosen = select(keeper.index(), policy, &known, Scope::All);
+    known.room = archive_dir.room().ok();
+    let chosen = select(archive_dir.index(), policy, &known, Scope::All);
     let shown = show(args.output, &chosen);
     if args.dry_run || policy.dry_run || chosen.is_empty() || shown != DONE {
         return Ok(shown);
@@ -105,16 +105,16 @@ fn prune(args: &PruneArgs, policy: &Policy) -> Result<u8, String> {
     if !(args.yes || agreed(&question)?) {
         return Ok(output::failed(&"nothing was deleted", FAILED));
     }
-    if !keeper.may_delete().map_err(text)? {
+    if !archive_dir.may_delete().map_err(text)? {
         return Err(format!("another process keeps {}: let `serve` do it, by a policy of its own", dir.display()));
     }
-    Ok(delete(&mut keeper, &chosen))
+    Ok(delete(&mut archive_dir, &chosen))
 }
 
-fn delete(keeper: &mut ArchiveDir, chosen: &[Deletion]) -> u8 {
+fn delete(archive_dir: &mut ArchiveDir, chosen: &[Deletion]) -> u8 {
     let mut code = DONE;
     for deletion in chosen {
-        match keeper.delete(deletion) {
+        match archive_dir.delete(deletion) {
             Ok(Outcome::Removed) => {}
             Ok(Outcome::Left) => {
                 output::failed(&format!("{} changed or was pinned meanwhile; it stays", deletion.file), DONE);
@@ -122,7 +122,7 @@ fn delete(keeper: &mut ArchiveDir, chosen: &[Deletion]) -> u8 {
             Err(why) => code = output::failed(&why, FAILED),
         }
     }
-    keeper.settle().map_or_else(|why| output::failed(&why, FAILED), |()| code)
+    archive_dir.settle().map_or_else(|why| output::failed(&why, FAILED), |()| code)
 }
 
 fn agreed(question: &str) -> Result<bool, String> {

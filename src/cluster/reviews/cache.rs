@@ -22,7 +22,7 @@ impl Key {
     }
 }
 
-/// See the module.
+/// Answers by the digest of their question, the oldest first to go.
 pub(super) struct Cache<T> {
     most: usize,
     life: Duration,

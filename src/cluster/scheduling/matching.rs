@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// The answer.
+/// Whether the DaemonSet wants a pod on the Node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scheduled {
     /// A pod of it may stay.

@@ -17,7 +17,7 @@ fn bearer(realm: &str) -> Challenge {
     Challenge::Bearer { realm: realm.to_owned(), service: Some("s&t".to_owned()) }
 }
 
-/// Where the errand goes and whose name it carries; `foreign` or `nowhere` where there is none.
+/// Where the request for a token goes and whose name it carries; `foreign` or `nowhere` where there is none.
 fn goes(place: &RepositoryPath, realm: &str, logins: &[&str]) -> (String, Option<String>) {
     use base64::Engine as _;
     match plan(place, &bearer(realm), &credentials(logins)) {
@@ -66,7 +66,7 @@ fn docker_hub_has_its_token_server_and_nobody_else_has_it() {
 fn a_token_is_asked_for_with_our_scope() {
     let there = RepositoryPath { also: Some("c".to_owned()), ..place("r.example", "https://r.example/") };
     let AuthPlan::Fetch(token_request) = plan(&there, &bearer("/t?x=1"), &Credentials::none()) else {
-        panic!("no errand")
+        panic!("no request")
     };
     let scopes = "scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull";
     assert_eq!(token_request.target.path, format!("/t?x=1&service=s%26t&{scopes}"));

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// See the module. The message is for whoever asked: no secrets.
+/// An answer that says no. The message is for whoever asked: no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiStatus {
     /// HTTP status.

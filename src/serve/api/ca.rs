@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 pub use serving::ServingTls;
 
-use super::poll::Rounds;
+use super::poll::Poll;
 use crate::clock;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
@@ -69,7 +69,7 @@ pub enum AuthorityError {
     Contended,
 }
 
-/// See the module. [`CertificateAuthority::keep`] must run beside the port.
+/// The cluster's own CA for this port, kept in a Secret, and this instance's certificate from it. [`CertificateAuthority::keep`] must run beside the port.
 pub struct CertificateAuthority {
     client: ApiClient,
     settings: CaSettings,
@@ -118,7 +118,7 @@ impl CertificateAuthority {
 
     /// Makes the CA where there is none, follows it, renews the leaf, and tells the APIService, until dropped.
     pub async fn keep(&self) -> Infallible {
-        let mut rounds = Rounds::new("the CA of the instances", LOOK);
+        let mut rounds = Poll::new("the CA of the instances", LOOK);
         loop {
             let outcome = self.look().await.map_err(|why| why.to_string());
             self.lock().trouble = outcome.clone().err();

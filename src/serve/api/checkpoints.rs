@@ -1,5 +1,5 @@
 //! The interface to checkpoints: who asks (401), what for (400), whether they may (403), of which pod (404), on which node;
-//! then the workshop takes it, and the answer is written when it is done or when waiting has had its time. Nothing is
+//! then the worker accepts it, and the answer is written when it is done or when waiting has had its time. Nothing is
 //! done here.
 
 use std::collections::BTreeMap;

@@ -45,7 +45,7 @@ pub struct ForwarderSettings {
     pub token_file: PathBuf,
 }
 
-/// See the module.
+/// Sends requests on to the instance that serves the pod's node.
 pub struct Forwarder {
     client: ApiClient,
     authority: Arc<CertificateAuthority>,

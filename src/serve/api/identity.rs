@@ -20,11 +20,11 @@ use parking_lot::Mutex;
 
 use super::api_status::ApiStatus;
 use super::listener::Peer;
-use super::poll::Rounds;
+use super::poll::Poll;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::reviews::{Caller, Reviews};
-use client_ca::Known;
+use client_ca::ClientCas;
 pub use forwarded::headers as forwarded_headers;
 
 /// Audience of the tokens that are meant for us.
@@ -70,7 +70,7 @@ pub struct Authenticator {
     client: ApiClient,
     reviews: Reviews,
     settings: IdentitySettings,
-    known: Mutex<Option<Arc<Known>>>,
+    known: Mutex<Option<Arc<ClientCas>>>,
 }
 
 impl Authenticator {
@@ -81,7 +81,7 @@ impl Authenticator {
 
     /// Follows the CAs that callers' certificates are of, until dropped.
     pub async fn keep(&self) -> Infallible {
-        let mut rounds = Rounds::new("ConfigMap extension-apiserver-authentication", LOOK);
+        let mut rounds = Poll::new("ConfigMap extension-apiserver-authentication", LOOK);
         loop {
             let outcome = self.look().await.map_err(|why| why.to_string());
             tokio::time::sleep(rounds.after(outcome)).await;
@@ -90,7 +90,7 @@ impl Authenticator {
 
     /// One round of [`Authenticator::keep`].
     pub async fn look(&self) -> Result<(), ApiError> {
-        let known = Known::read(&self.client).await?;
+        let known = ClientCas::read(&self.client).await?;
         *self.known.lock() = Some(Arc::new(known));
         Ok(())
     }
@@ -151,7 +151,7 @@ impl Authenticator {
         })
     }
 
-    fn known(&self) -> Option<Arc<Known>> {
+    fn known(&self) -> Option<Arc<ClientCas>> {
         self.known.lock().clone()
     }
 }

@@ -7,15 +7,15 @@ use crate::backoff::{Backoff, spread};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// See the module.
-pub(super) struct Rounds {
+/// When to look next, and what was last said of it.
+pub(super) struct Poll {
     what: &'static str,
     ease: Duration,
     backoff: Backoff,
     trouble: Option<String>,
 }
 
-impl Rounds {
+impl Poll {
     /// `what` is looked at every `ease`.
     pub(super) fn new(what: &'static str, ease: Duration) -> Self {
         Self { what, ease, backoff: Backoff::new(FIRST_RETRY, ease), trouble: None }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn trouble_is_tried_again_soon_then_slower_to_the_usual_pace() {
-        let mut rounds = Rounds::new("x", Duration::from_secs(60));
+        let mut rounds = Poll::new("x", Duration::from_secs(60));
         let near = |pause: Duration, seconds: u32| {
             let expected = Duration::from_secs(seconds.into());
             assert!(

@@ -15,7 +15,7 @@ use crate::archive::name::ArchiveName;
 use crate::backoff::Backoff;
 use crate::clock;
 
-/// See the module.
+/// The archives that may still come and that nobody wants.
 pub struct LateArchives {
     archives: Archives,
     unwanted: Mutex<Vec<Unwanted>>,

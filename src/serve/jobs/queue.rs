@@ -36,7 +36,7 @@ pub enum RequestDenied {
 /// How a job is followed: the record as it stands, and each change.
 pub type Follower = watch::Receiver<Arc<Job>>;
 
-/// Takes jobs. Cheap to clone; clones are the same desk.
+/// Takes jobs. Cheap to clone; clones are the same queue.
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 

@@ -1,4 +1,4 @@
-//! Carries jobs out from the desk to their end, those that an earlier process left too, and logs each twice: when it is
+//! Carries jobs out from the queue to their end, those that an earlier process left too, and logs each twice: when it is
 //! taken, and what became of it.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::metrics::JobMetrics;
 use super::queue::{Follower, Queue, QueueSlot, RequestDenied};
 use crate::clock;
 
-/// Desk and hands.
+/// Takes jobs from its queue and has the checkpointer do their steps.
 pub struct Worker {
     queue: Queue,
     checkpointer: Arc<Checkpointer>,

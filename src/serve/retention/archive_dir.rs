@@ -1,4 +1,4 @@
-//! The hands on one directory: looks at files, keeps the index and its file up to date, removes what was selected. Chooses
+//! One directory of archives: looks at files, keeps the index and its file up to date, removes what was selected. Chooses
 //! nothing. It blocks.
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +22,7 @@ const INDEX: &str = "index";
 /// It is read up to this; half a million archives fit.
 const LONGEST_INDEX: u64 = 256 << 20;
 
-/// See the module.
+/// The directory, its index, and the lock by which one process alone deletes.
 pub struct ArchiveDir {
     dir: Directory,
     claim: Option<Claim>,

@@ -15,7 +15,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureSc
 
 use super::AuthorityError;
 
-/// See the module.
+/// The port's TLS configuration, and the certificate that it shows to the next connection.
 pub struct ServingTls {
     config: Arc<ServerConfig>,
     shown: Arc<Shown>,

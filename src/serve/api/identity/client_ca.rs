@@ -25,8 +25,8 @@ const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// See the module. Every certificate is judged anew with each request: it may be over by now.
-pub(super) struct Known {
+/// Verifiers for both kinds of client certificates. Every certificate is judged anew with each request: it may be over by now.
+pub(super) struct ClientCas {
     front_proxy: Option<Arc<dyn ClientCertVerifier>>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
     /// Common names of the front proxy; empty is any.
@@ -34,7 +34,7 @@ pub(super) struct Known {
     pub(super) names: Names,
 }
 
-impl Known {
+impl ClientCas {
     /// As it stands in the cluster now.
     pub(super) async fn read(client: &ApiClient) -> Result<Self, ApiError> {
         let map = requests::get_config_map(client, NAMESPACE, NAME, LIMIT).await?;

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
-use super::client_ca::Known;
+use super::client_ca::ClientCas;
 use super::{bearer, certificate, forwarded, request_header};
 use crate::cluster::reviews::Caller;
 
@@ -29,6 +29,6 @@ pub fn remote(headers: &HeaderMap) -> Option<Caller> {
 pub fn certificates(bytes: &[u8]) {
     drop(certificate::names(&CertificateDer::from(bytes)));
     if let Ok(map) = serde_json::from_slice::<Value>(bytes) {
-        drop(Known::parse(&map).map(|known| known.is_front_proxy(&[])));
+        drop(ClientCas::parse(&map).map(|known| known.is_front_proxy(&[])));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::scope;
-use super::undeletable::Refused;
+use super::undeletable::Undeletable;
 use crate::disk::directory::Room;
 use crate::disk::files::FileError;
 use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
@@ -67,14 +67,14 @@ pub(super) struct PassWorker {
     /// Whose archives could not be held to the policy: they are looked at again with those that are being written.
     owed: BTreeSet<Arc<Key>>,
     /// What could not be deleted, until then.
-    refused: Refused,
+    refused: Undeletable,
     /// Another process had the right to delete when there last was something to.
     waiting: bool,
 }
 
 impl PassWorker {
     pub(super) fn new(directory: PathBuf, state: PathBuf, metrics: RetentionMetrics) -> Self {
-        let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), Refused::default());
+        let (said, owed, refused) = (BTreeSet::new(), BTreeSet::new(), Undeletable::default());
         Self { directory, state, metrics, keeper: None, said, owed, refused, waiting: false }
     }
 

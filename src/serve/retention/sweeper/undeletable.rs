@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::disk::files::FileError;
 
-/// See the module.
+/// Files that stay although they were to go.
 #[derive(Default)]
-pub(super) struct Refused {
+pub(super) struct Undeletable {
     files: BTreeSet<Arc<str>>,
     everything: bool,
     why: Option<String>,
     said: Option<ErrorKind>,
 }
 
-impl Refused {
+impl Undeletable {
     /// Takes up a refusal; says whether it is of another kind than the last, and so worth a line in the log.
     pub(super) fn hear(&mut self, file: &Arc<str>, why: &FileError) -> bool {
         self.files.insert(Arc::clone(file));
@@ -40,7 +40,7 @@ impl Refused {
         self.why.clone()
     }
 
-    /// They are to be tried again; what was said of them stays until [`Refused::settle`].
+    /// They are to be tried again; what was said of them stays until [`Undeletable::settle`].
     pub(super) fn try_again(&mut self) {
         self.files.clear();
         self.everything = false;
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_undeletable_file_says_nothing_of_others_as_a_disk_would() {
-        let mut refused = Refused::default();
+        let mut refused = Undeletable::default();
         assert!(refused.hear(&"a".into(), &refusal(nix::libc::EPERM)));
         assert!(!refused.everything() && refused.files().contains("a"));
         assert!(!refused.hear(&"b".into(), &refusal(nix::libc::EPERM)), "said already");
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn it_is_over_when_an_attempt_at_all_of_them_is_not_refused() {
-        let mut refused = Refused::default();
+        let mut refused = Undeletable::default();
         refused.hear(&"a".into(), &refusal(nix::libc::EROFS));
         refused.try_again();
         assert!(!refused.everything() && refused.files().is_empty());
