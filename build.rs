@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .build_transport(false)
-        .extern_path(".runtime.v1", "::pod_checkpointer::node::cri::proto")
+        .extern_path(".runtime.v1", "::pod_checkpointer::node::cri_proto")
         .out_dir(server)
         .compile_fds(descriptors)?;
     Ok(())

@@ -2,6 +2,8 @@
 
 pub mod cri;
 mod cri_pods;
+#[doc(hidden)]
+pub mod cri_proto;
 pub mod cri_socket;
 pub mod criu;
 #[cfg(fuzzing)]

@@ -13,19 +13,13 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use super::cri_pods::node_pods;
+use super::cri_proto as proto;
 use super::cri_socket;
 use super::cri_socket::EndpointError;
 use crate::pod::key::SandboxId;
 use crate::pod::runtime::NodePods;
 use proto::image_service_client::ImageServiceClient;
 use proto::runtime_service_client::RuntimeServiceClient;
-
-/// Messages and clients made from `proto/cri.proto`.
-#[doc(hidden)]
-#[allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated code")]
-pub mod proto {
-    include!(concat!(env!("OUT_DIR"), "/runtime.v1.rs"));
-}
 
 /// How long one question may take. A healthy runtime answers within milliseconds.
 const UNARY_LIMIT: Duration = Duration::from_secs(2);

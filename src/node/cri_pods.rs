@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cri::proto;
+use super::cri_proto as proto;
 use crate::pod::annotation;
 use crate::pod::key::{ContainerId, PodKey, SandboxId, Uid};
 use crate::pod::runtime::{Container, ContainerState, NodePods, Sandbox, Source};

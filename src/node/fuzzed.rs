@@ -2,8 +2,8 @@
 
 use prost::Message;
 
-use super::cri::proto;
 use super::cri_pods::node_pods;
+use super::cri_proto as proto;
 
 /// Reads both lists as the runtime sends them.
 pub fn lists(sandboxes: &[u8], containers: &[u8]) {

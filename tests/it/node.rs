@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::support::cri::FakeRuntime;
 use crate::support::machine::Shared;
-use pod_checkpointer::node::cri::{Cri, CriError, proto};
+use pod_checkpointer::node::cri::{Cri, CriError};
+use pod_checkpointer::node::cri_proto as proto;
 use pod_checkpointer::node::images::look_up;
 use pod_checkpointer::node::kubelet::KubeletDir;
 use pod_checkpointer::pod::key::SandboxId;

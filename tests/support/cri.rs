@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use pod_checkpointer::node::cri::proto;
+use pod_checkpointer::node::cri_proto as proto;
 use tokio::net::UnixListener;
 use tokio::sync::{broadcast, oneshot, watch};
 use tonic::{Request, Response, Status};

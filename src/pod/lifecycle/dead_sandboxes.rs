@@ -4,8 +4,7 @@
 
 use super::awareness::Kubelet;
 use super::facts::Pass;
-use super::table::{Facts, PodView};
-use super::wake::Rows;
+use super::table::{Facts, PodView, Rows};
 use crate::moment::BootInstant;
 use crate::pod::key::PodKey;
 use crate::pod::plan::Step;

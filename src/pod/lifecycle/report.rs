@@ -3,8 +3,7 @@
 use super::awareness::Kubelet;
 use super::facts::Pass;
 use super::self_checkpoint::Own;
-use super::table::{Facts, PodView};
-use super::wake::Rows;
+use super::table::{Facts, PodView, Rows};
 use crate::pod::key::{PodKey, Uid};
 use crate::pod::parent::Standing;
 use crate::pod::report::{Phase, PodReport, Report};

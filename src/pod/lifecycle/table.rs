@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::awareness::Kubelet;
 use super::presence::OnNode;
+use crate::pod::key::PodKey;
 use crate::pod::report::Phase;
 use crate::pod::timings::Timings;
 
@@ -72,6 +73,9 @@ pub struct Facts {
     /// The newest copy of its lineage.
     pub newest_copy: bool,
 }
+
+/// Rows as decided in one pass: parent, facts, name of the row.
+pub type Rows = [(PodKey, Facts, &'static str)];
 
 /// What a row says to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

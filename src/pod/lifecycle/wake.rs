@@ -7,14 +7,10 @@ use super::dead_sandboxes;
 use super::displace::before_try;
 use super::facts::Pass;
 use super::presence::OnNode;
-use super::table::{Facts, PodView};
+use super::table::{Facts, PodView, Rows};
 use crate::moment::BootInstant;
-use crate::pod::key::PodKey;
 use crate::pod::memory::PodMemory;
 use crate::pod::report::Phase;
-
-/// Rows as decided in this pass: parent, facts, name of the row.
-pub type Rows = [(PodKey, Facts, &'static str)];
 
 /// The earliest moment after now at which some timer runs out.
 pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<BootInstant> {
