@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::header::Header;
 use super::super::{BadHeader, Identity, payload};
+use crate::hex::Hex;
 
 /// For vectors that name no identity of the kind that is known here.
 const ANYBODY: &str = "AGE-SECRET-KEY-1EGTZVFFV20835NWYV6270LXYVK2VKNX2MMDKWYKLMGR48UAWX40Q2P2LM0";
@@ -76,9 +77,8 @@ fn opened(file: &[u8], identity: &Identity) -> (&'static str, Vec<u8>) {
     }
 }
 
-#[allow(clippy::format_collect, reason = "a hash a test, and short")]
 fn hash(plain: &[u8]) -> String {
-    Sha256::digest(plain).iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(&Sha256::digest(plain)).to_string()
 }
 
 fn all() -> Vec<Vector> {
