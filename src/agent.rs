@@ -272,7 +272,10 @@ async fn runtime(config: &Config, kubelet: &KubeletDir) -> anyhow::Result<Cri> {
     let given = config.node.runtime_socket.as_ref().map(|path| path.to_string_lossy().into_owned());
     let kubelets = kubelet.config().ok().flatten().and_then(|c| c.container_runtime_endpoint);
     let sockets = cri_socket::candidates(given.as_deref(), kubelets.as_deref())?;
-    let (cri, why) = Cri::first_that_answers(&sockets).await?;
+    if let Some(why) = &sockets.doubt {
+        tracing::warn!("{why}");
+    }
+    let (cri, why) = Cri::first_that_answers(&sockets.paths).await?;
     if let Some(why) = why {
         tracing::warn!("{why}; nothing is decided until it answers");
     }

@@ -13,6 +13,9 @@ pub(super) async fn runtime(node: &NodeConfig) -> Result<Cri, String> {
     let kubelets = KubeletDir::new(&node.kubelet_dir).config().ok().flatten();
     let kubelets = kubelets.and_then(|config| config.container_runtime_endpoint);
     let sockets = cri_socket::candidates(given.as_deref(), kubelets.as_deref()).map_err(|why| why.to_string())?;
-    let (cri, _) = Cri::first_that_answers(&sockets).await.map_err(|why| why.to_string())?;
-    Ok(cri)
+    let (cri, silent) = Cri::first_that_answers(&sockets.paths).await.map_err(|why| why.to_string())?;
+    match (silent, sockets.doubt) {
+        (Some(_), Some(why)) => Err(why.to_string()),
+        _ => Ok(cri),
+    }
 }

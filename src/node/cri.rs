@@ -101,22 +101,27 @@ impl Cri {
     /// A client of the runtime at `unix:///path` or `/path`, whether or not it is up yet. Must be called within a tokio
     /// runtime.
     pub fn lazy(endpoint: &str) -> Result<Self, CriError> {
-        let socket = cri_socket::parse(endpoint)?;
-        let path = socket.clone();
+        Ok(Self::of_first(vec![cri_socket::parse(endpoint)?]))
+    }
+
+    /// A client of whichever of these sockets takes a connection first, in their order, at each connection anew;
+    /// errors name the first.
+    fn of_first(sockets: Vec<PathBuf>) -> Self {
+        let socket = sockets.first().cloned().unwrap_or_default();
         let connector = tower::service_fn(move |_| {
-            let path = path.clone();
-            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+            let sockets = sockets.clone();
+            async move { connect_first(&sockets).await.map(TokioIo::new) }
         });
         // The name goes into the :authority header alone; the connector knows where to connect.
         let channel = Endpoint::from_static("http://localhost")
             .connect_timeout(UNARY_LIMIT)
             .connect_with_connector_lazy(connector);
-        Ok(Self {
+        Self {
             runtime: RuntimeServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
             images: ImageServiceClient::new(channel),
             socket,
             limit: UNARY_LIMIT,
-        })
+        }
     }
 
     /// A client of a runtime that is up and speaks CRI v1.
@@ -126,18 +131,27 @@ impl Cri {
         Ok(cri)
     }
 
-    /// A client of the first of `sockets` that answers; where none does, of the first, and why it did not answer. An
-    /// agent goes on with that client, since a runtime comes back.
+    /// A client of the first of `sockets` that answers. Where none does: one that connects to the first that comes up,
+    /// and why the first did not answer; an agent goes on with it, since a runtime comes back. A socket whose owner
+    /// has no CRI v1 is not tried again.
     pub async fn first_that_answers(sockets: &[PathBuf]) -> Result<(Self, Option<CriError>), CriError> {
-        let mut first = None;
+        let mut first_error = None;
+        let mut hopeful = Vec::new();
         for socket in sockets {
             let cri = Self::lazy(&socket.to_string_lossy())?;
             match cri.version().await {
                 Ok(_) => return Ok((cri, None)),
-                Err(why) => first = first.or(Some((cri, Some(why)))),
+                Err(why) => {
+                    if !matches!(why, CriError::Unimplemented { .. }) {
+                        hopeful.push(socket.clone());
+                    }
+                    first_error = first_error.or(Some(why));
+                }
             }
         }
-        first.ok_or_else(|| EndpointError::NoneFound { tried: Vec::new() }.into())
+        let Some(why) = first_error else { return Err(EndpointError::NoneFound { tried: Vec::new() }.into()) };
+        let sockets = if hopeful.is_empty() { sockets.to_vec() } else { hopeful };
+        Ok((Self::of_first(sockets), Some(why)))
     }
 
     /// The same client with another deadline for questions (2 s unless set).
@@ -243,6 +257,17 @@ impl Cri {
             Err(_) => Err(CriError::TimedOut { socket: self.socket.clone(), call, limit }),
         }
     }
+}
+
+async fn connect_first(sockets: &[PathBuf]) -> std::io::Result<UnixStream> {
+    let mut first_error = None;
+    for socket in sockets {
+        match UnixStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(why) => first_error = first_error.or(Some(why)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| std::io::ErrorKind::NotFound.into()))
 }
 
 fn gone_is_fine<T>(answer: Result<T, Status>) -> Result<(), Status> {

@@ -47,25 +47,61 @@ pub fn parse(endpoint: &str) -> Result<PathBuf, EndpointError> {
     Ok(PathBuf::from(path))
 }
 
-/// The sockets to try, best first; never empty. `given` is the operator's word, `kubelet` the
-/// `containerRuntimeEndpoint` of the kubelet's configuration; each settles it. Without either: every default that is there
-/// (Docker's own containerd has its CRI turned off, so the first that exists need not be the one that answers).
-pub fn candidates(given: Option<&str>, kubelet: Option<&str>) -> Result<Vec<PathBuf>, EndpointError> {
+/// The sockets to try, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    /// Never empty.
+    pub paths: Vec<PathBuf>,
+    /// What is wrong with the sources that they are from, though something is left to try: the kubelet's word cannot be
+    /// used, or no usual socket is there yet.
+    pub doubt: Option<EndpointError>,
+}
+
+/// The sockets to try. `given` is the operator's word and settles it; `kubelet` is the `containerRuntimeEndpoint` of
+/// the kubelet's configuration, tried before every usual socket that is there (Docker's own containerd has its CRI
+/// turned off, so the first that exists need not be the one that answers).
+///
+/// # Errors
+/// The operator's word is not a local socket. The kubelet's is only doubted: it may have been written for a kubelet of
+/// before.
+pub fn candidates(given: Option<&str>, kubelet: Option<&str>) -> Result<Candidates, EndpointError> {
     candidates_under(Path::new("/"), given, kubelet)
 }
 
-fn candidates_under(root: &Path, given: Option<&str>, kubelet: Option<&str>) -> Result<Vec<PathBuf>, EndpointError> {
-    if let Some(endpoint) = given.or(kubelet).filter(|e| !e.is_empty()) {
-        return parse(endpoint).map(|path| vec![path]);
+fn candidates_under(root: &Path, given: Option<&str>, kubelet: Option<&str>) -> Result<Candidates, EndpointError> {
+    if let Some(endpoint) = given.filter(|e| !e.is_empty()) {
+        return parse(endpoint).map(|path| Candidates { paths: spellings(path), doubt: None });
     }
-    let paths = DEFAULTS.iter().map(|(_, path)| root.join(path.trim_start_matches('/')));
-    let found: Vec<PathBuf> =
-        paths.filter(|path| std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())).collect();
-    if found.is_empty() {
+    let (mut paths, mut doubt) = match kubelet.filter(|e| !e.is_empty()).map(parse) {
+        Some(Ok(path)) => (spellings(path), None),
+        Some(Err(why)) => (Vec::new(), Some(why)),
+        None => (Vec::new(), None),
+    };
+    let usual = || DEFAULTS.iter().map(|(_, path)| root.join(path.trim_start_matches('/')));
+    for path in usual().filter(|path| is_socket(path)) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        paths = usual().collect();
         let tried = DEFAULTS.iter().map(|(name, path)| format!("{path} ({name})")).collect();
-        return Err(EndpointError::NoneFound { tried });
+        doubt = doubt.or(Some(EndpointError::NoneFound { tried }));
     }
-    Ok(found)
+    Ok(Candidates { paths, doubt })
+}
+
+/// `/run/x` before `/var/run/x`: on a node the second is a link to the first (FHS 3.0), and kubeadm writes the second;
+/// in a container of the node's `/run` only the first exists.
+fn spellings(path: PathBuf) -> Vec<PathBuf> {
+    match path.strip_prefix("/var/run") {
+        Ok(rest) => vec![Path::new("/run").join(rest), path],
+        Err(_) => vec![path],
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
 }
 
 #[cfg(test)]
@@ -103,34 +139,70 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_precedes_the_kubelet_and_that_the_defaults() {
+    fn the_operators_word_settles_it() {
         let root = tempfile::tempdir().unwrap();
-        let (given, kubelet) = (Some("/a.sock"), Some("unix:///b.sock"));
-        assert_eq!(candidates_under(root.path(), given, kubelet).unwrap(), [PathBuf::from("/a.sock")]);
-        assert_eq!(candidates_under(root.path(), None, kubelet).unwrap(), [PathBuf::from("/b.sock")]);
+        let found = candidates_under(root.path(), Some("/a.sock"), Some("unix:///b.sock")).unwrap();
+        assert_eq!(found, Candidates { paths: vec!["/a.sock".into()], doubt: None });
+    }
+
+    /// A root with a socket at each of `paths`, which live as long as the second value.
+    fn listening(paths: &[&str]) -> (tempfile::TempDir, Vec<UnixListener>) {
+        let root = tempfile::tempdir().unwrap();
+        let bind = |path: &&str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            UnixListener::bind(path).unwrap()
+        };
+        let listeners = paths.iter().map(bind).collect();
+        (root, listeners)
+    }
+
+    #[test]
+    fn the_usual_sockets_stand_behind_the_kubelets_word() {
+        let (root, _listeners) = listening(&["run/crio/crio.sock"]);
+        let found = candidates_under(root.path(), None, Some("unix:///b.sock")).unwrap();
+        assert_eq!(found.paths, [PathBuf::from("/b.sock"), root.path().join("run/crio/crio.sock")]);
+    }
+
+    #[test]
+    fn what_kubeadm_writes_is_found_where_only_run_is_mounted() {
+        let root = tempfile::tempdir().unwrap();
+        let found = candidates_under(root.path(), None, Some("unix:///var/run/containerd/containerd.sock")).unwrap();
+        assert_eq!(
+            found.paths[..2],
+            ["/run/containerd/containerd.sock", "/var/run/containerd/containerd.sock"].map(PathBuf::from)
+        );
+        let given = candidates_under(root.path(), Some("/var/run/crio/crio.sock"), None).unwrap();
+        assert_eq!(given.paths, ["/run/crio/crio.sock", "/var/run/crio/crio.sock"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_kubelets_word_that_is_no_socket_is_doubted_only() {
+        let (root, _listeners) = listening(&["run/crio/crio.sock"]);
+        let found = candidates_under(root.path(), None, Some("unix:///var/run/dockershim.sock")).unwrap();
+        assert_eq!(found.paths, [root.path().join("run/crio/crio.sock")]);
+        assert!(matches!(found.doubt, Some(EndpointError::Dockershim(_))));
+        assert!(candidates_under(root.path(), Some("tcp://127.0.0.1:1"), None).is_err(), "an operator is told");
     }
 
     #[test]
     fn only_defaults_that_are_sockets_are_found() {
-        let root = tempfile::tempdir().unwrap();
-        let at = |path: &str| {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            path
-        };
-        std::fs::write(at("run/containerd/containerd.sock"), "not a socket").unwrap();
-        let crio = at("run/crio/crio.sock");
-        let dockerd = at("run/cri-dockerd.sock");
-        let _listening = [UnixListener::bind(&crio).unwrap(), UnixListener::bind(&dockerd).unwrap()];
-        assert_eq!(candidates_under(root.path(), None, None).unwrap(), [crio, dockerd]);
+        let (root, _listeners) = listening(&["run/crio/crio.sock", "run/cri-dockerd.sock"]);
+        let file = root.path().join("run/containerd/containerd.sock");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "not a socket").unwrap();
+        let expected = ["run/crio/crio.sock", "run/cri-dockerd.sock"].map(|path| root.path().join(path));
+        assert_eq!(candidates_under(root.path(), None, None).unwrap().paths, expected);
     }
 
     #[test]
-    fn finding_nothing_lists_what_was_tried() {
+    fn with_no_socket_yet_every_usual_one_is_tried_and_named() {
         let root = tempfile::tempdir().unwrap();
-        let error = candidates_under(root.path(), None, Some("")).unwrap_err().to_string();
+        let found = candidates_under(root.path(), None, Some("")).unwrap();
+        assert_eq!(found.paths.len(), DEFAULTS.len());
+        let doubt = found.doubt.unwrap().to_string();
         for (_, path) in DEFAULTS {
-            assert!(error.contains(path), "{error}");
+            assert!(doubt.contains(path), "{doubt}");
         }
     }
 }

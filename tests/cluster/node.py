@@ -224,9 +224,10 @@ _CONTAINERD = f"""version = 3
 
 
 def _kubelet(keys, name, address):
-    """The kubelet's configuration: webhook authorization as kubeadm has it, and what a node inside a machine needs."""
+    """The kubelet's configuration: webhook authorization and the runtime's path as kubeadm has them (from 1.34 on it writes
+    /var/run, which only a node's own root has), and what a node inside a machine needs."""
     return {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-            "staticPodPath": "/etc/kubernetes/manifests", "containerRuntimeEndpoint": f"unix://{CRI_SOCKET}", "address": address,
+            "staticPodPath": "/etc/kubernetes/manifests", "containerRuntimeEndpoint": f"unix:///var{CRI_SOCKET}", "address": address,
             "tlsCertFile": f"{keys}/{name}.crt", "tlsPrivateKeyFile": f"{keys}/{name}.key", "readOnlyPort": 0,
             "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": f"{keys}/ca.crt"}},
             "authorization": {"mode": "Webhook"}, "clusterDNS": ["10.96.0.10"], "clusterDomain": "cluster.local",

@@ -169,6 +169,19 @@ async fn a_client_finds_a_runtime_that_was_killed_and_restarted() {
 }
 
 #[tokio::test]
+async fn where_none_answers_the_first_that_comes_up_is_used() {
+    let mut node = Fixture::new();
+    node.parent_runs();
+    node.runtime.kill();
+    let socket = node.runtime.endpoint().trim_start_matches("unix://").into();
+    let (client, why) = Cri::first_that_answers(&["/nowhere/containerd.sock".into(), socket]).await.unwrap();
+    assert!(why.unwrap().to_string().contains("/nowhere/containerd.sock"));
+
+    node.runtime.restart().unwrap();
+    assert_eq!(client.list().await.unwrap().sandboxes.len(), 1);
+}
+
+#[tokio::test]
 async fn the_runtimes_own_error_is_passed_on() {
     let node = Fixture::new();
     let client = node.client().await;
