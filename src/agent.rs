@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
@@ -97,7 +96,10 @@ struct Agent {
 impl Agent {
     async fn assemble(config: Config) -> anyhow::Result<Self> {
         let layout = Layout { etc: config.node.etc_dir.clone(), manifests: config.node.manifests_dir.clone() };
-        let store = Arc::new(Store::open(&layout)?);
+        let store = Arc::new(Store::open(&layout).unwrap_or_else(|why| {
+            tracing::error!("{why}; what is saved is kept and brought back, nothing new is saved until that is mended");
+            Store::at(&layout)
+        }));
         let kubelet = KubeletDir::new(&config.node.kubelet_dir);
         let client = ApiClient::new(&client_config(&config, &kubelet)).await?;
         let cri = runtime(&config, &kubelet).await?;
@@ -149,7 +151,9 @@ impl Agent {
         tracing::info!("leading on this node");
         self.metrics.leading(true);
         self.view.send_modify(|view| Arc::make_mut(view).health.leads = true);
-        self.store.sweep().context("cannot clean up after the last run")?;
+        for why in self.store.sweep() {
+            tracing::warn!("cannot clean up after the last run: {why}");
+        }
         let runtime = RuntimeWatch::spawn(self.cri.clone(), runtime_watch::RuntimeWatchTimings::default());
         let pods = runtime.subscribe();
         // Both are asked before the first pass: "not asked yet" decides nothing and would cost one.
@@ -218,7 +222,7 @@ impl Agent {
         Ok(ReaderConfig {
             node: self.config.node_name.clone(),
             scope: self.config.scope.clone(),
-            expected: self.store.cluster()?,
+            expected: self.store.cluster().known().cloned(),
             keep_annotations: self.config.keep_annotations.clone(),
             pace,
         })

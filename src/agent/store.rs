@@ -122,22 +122,26 @@ impl Store {
         Self::with_files(Self::beneath(layout))
     }
 
-    /// Opens the directories for [`Store::load`] and [`Store::manifest`] alone: makes and mends nothing.
-    pub fn read_only(layout: &Layout) -> Self {
+    /// The directories as they are: makes and mends nothing until something is saved. For who only reads, and for an
+    /// agent on a disk where nothing can be made now: what is saved there can be activated all the same.
+    pub fn at(layout: &Layout) -> Self {
         Self::over(Self::beneath(layout))
     }
 
     /// A store on any disk, whose root has a directory `manifests`.
     pub fn with_files(files: impl Files + 'static) -> Result<Self, StoreError> {
         let store = Self::over(files);
+        store.ensure_tops()?;
+        Ok(store)
+    }
+
+    /// Our own directories, with the mode that keeps others out.
+    fn ensure_tops(&self) -> Result<(), FileError> {
         let mut made = false;
         for dir in std::iter::once(names::INACTIVE).chain(Tree::ALL.map(Tree::dir)) {
-            made |= ensure_dir(&*store.files, dir, TOP_MODE)?;
+            made |= ensure_dir(&*self.files, dir, TOP_MODE)?;
         }
-        if made {
-            store.files.sync_dir("")?;
-        }
-        Ok(store)
+        if made { self.files.sync_dir("") } else { Ok(()) }
     }
 
     fn over(files: impl Files + 'static) -> Self {

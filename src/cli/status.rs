@@ -122,5 +122,5 @@ fn offline(network: &Network) -> Vec<String> {
 /// What the directories hold. Reads alone: a node that was never set up stays as it is.
 fn load(node: &NodeConfig) -> Result<Inventory, String> {
     let layout = Layout { etc: node.etc_dir.clone(), manifests: node.manifests_dir.clone() };
-    Store::read_only(&layout).load().map_err(|why| format!("{why}; run it as root on the node, or in the agent's pod"))
+    Store::at(&layout).load().map_err(|why| format!("{why}; run it as root on the node, or in the agent's pod"))
 }

@@ -33,6 +33,7 @@ impl FileError {
 fn advice(cause: &io::Error) -> &'static str {
     match cause.raw_os_error() {
         Some(nix::libc::EIO) => "; the disk is failing, see the kernel log",
+        Some(nix::libc::EUCLEAN | nix::libc::EBADMSG) => "; the filesystem is damaged there: check it with fsck, see the kernel log",
         Some(nix::libc::ELOOP | nix::libc::EXDEV) => {
             "; a symbolic link or a mount stands in the path where this program makes directories: remove it"
         }
@@ -163,9 +164,18 @@ pub fn list_or_none(files: &dyn Files, path: &str) -> Result<Vec<String>, FileEr
     }
 }
 
-/// Whether the content of this one file cannot be had, though the rest of the disk may be well.
+/// Whether the content of this one file cannot be had, though the rest of the disk may be well: a bad block (EIO), or a
+/// checksum that does not fit (EUCLEAN of XFS and ext4, EBADMSG of ext4, UBIFS and dm-verity).
 pub fn is_bad_block(error: &FileError) -> bool {
-    error.cause.raw_os_error() == Some(nix::libc::EIO)
+    use nix::libc::{EBADMSG, EIO, EUCLEAN};
+    matches!(error.cause.raw_os_error(), Some(EIO | EUCLEAN | EBADMSG))
+}
+
+/// Whether an error tells of this process or the whole system (no descriptor or memory left, no `openat2`) and nothing of
+/// the object that it came up at. Anything else is the object's fault: the others must not suffer for it.
+pub fn is_of_the_system(error: &FileError) -> bool {
+    use nix::libc::{EAGAIN, EINTR, EMFILE, ENFILE, ENOMEM, ENOSYS};
+    matches!(error.cause.raw_os_error(), Some(EAGAIN | EINTR | EMFILE | ENFILE | ENOMEM | ENOSYS))
 }
 
 /// The directory that holds a path; the root is `""`.

@@ -219,7 +219,8 @@ impl Files for RootedDir {
         };
         match stat() {
             Ok(stat) => Ok(Some(known(&stat))),
-            Err(Errno::ENOENT) => Ok(None),
+            // Beneath a file there certainly is nothing.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(self.fail("look at", path)(errno)),
         }
     }

@@ -274,13 +274,15 @@ fn fill_new(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<String,
 
 /// The moment of change. Before it everything that the new `..data` leads to is durable.
 fn swap(files: &dyn Files, dir: &str, data: &str) -> Result<(), FileError> {
-    let next = format!("{dir}/{DATA_NEXT}");
-    if files.stat(&next)?.is_some() {
-        files.remove_file(&next)?;
+    let (next, current) = (format!("{dir}/{DATA_NEXT}"), format!("{dir}/{DATA}"));
+    remove_tree(files, &next)?;
+    if files.stat(&current)?.is_some_and(|stat| stat.kind == FileKind::Dir) {
+        // Somebody's copy of a volume, with its links followed: a rename does not replace a directory.
+        remove_tree(files, &current)?;
     }
     files.symlink(data, &next)?;
     files.sync_dir(dir)?;
-    files.rename(&next, &format!("{dir}/{DATA}"))?;
+    files.rename(&next, &current)?;
     files.sync_dir(dir)
 }
 

@@ -22,7 +22,7 @@ use super::memory::{Activation, Memory, Yield};
 use super::parent::Standing;
 use super::plan::{Decision, Step};
 use super::report::{Phase, Report};
-use super::snapshot::Snapshot;
+use super::snapshot::{ClusterMark, Snapshot};
 use super::timings::Timings;
 use crate::moment::{BootInstant, Observation};
 
@@ -72,7 +72,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
     forget_the_absent(&mut pass);
     remove_orphans(&pass, &own, &mut plan);
     replace_legacy(&pass, &mut plan);
-    if let (None, Some(seen), false) = (&disk.cluster, &snapshot.cluster, leaving) {
+    if let (ClusterMark::Absent, Some(seen), false) = (&disk.cluster, &snapshot.cluster, leaving) {
         plan.last.push(Step::RecordCluster(seen.clone()));
     }
     mark_api_read(&mut pass, &mut plan);

@@ -79,10 +79,32 @@ pub struct Inventory {
     pub orphans: BTreeSet<PodKey>,
     /// Files that look like ours and cannot be used, with the reason; they are kept.
     pub unreadable: BTreeMap<String, String>,
-    /// The cluster's identity (UID of namespace kube-system), once known.
-    pub cluster: Option<Uid>,
+    /// The cluster's identity, as it is kept on disk.
+    pub cluster: ClusterMark,
     /// Checkpoints of the original program (`<ns>-<name>.json`), by parent.
     pub legacy: BTreeMap<PodKey, LegacyFiles>,
+}
+
+/// Which cluster the checkpoints are from: the UID of its namespace kube-system.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClusterMark {
+    /// Nothing was kept yet.
+    #[default]
+    Absent,
+    /// This one.
+    Known(Uid),
+    /// There is a mark that cannot be read, and why: clusters cannot be told apart, and nothing is written over it.
+    Unreadable(String),
+}
+
+impl ClusterMark {
+    /// The identity, where it is known.
+    pub fn known(&self) -> Option<&Uid> {
+        match self {
+            Self::Known(uid) => Some(uid),
+            Self::Absent | Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// Where the original program's manifest of a pod is.

@@ -10,6 +10,7 @@ mod archive;
 mod cli;
 mod client;
 mod cluster;
+mod damaged_disk;
 mod decide;
 mod durability;
 mod fake_kubelet;

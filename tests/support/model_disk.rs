@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     PowerCut(usize),
     /// This one operation fails with this `errno`.
     Errno(usize, i32),
+    /// Everything that is done to this path fails with this `errno`.
+    At(&'static str, i32),
 }
 
 #[derive(Clone)]
@@ -90,6 +92,12 @@ impl ModelDisk {
         state.changing.clear();
         state.fault = fault;
         Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// From now on fails as said, counting operations from 0.
+    pub(crate) fn fail(&self, fault: Fault) {
+        let mut state = self.state();
+        (state.operations, state.fault) = (0, Some(fault));
     }
 
     /// Operations since it was made.
@@ -158,12 +166,13 @@ impl ModelDisk {
 }
 
 impl State {
-    fn begin(&mut self) -> Result<(), i32> {
+    fn begin(&mut self, path: &str) -> Result<(), i32> {
         let at = self.operations;
         self.operations += 1;
         match self.fault {
             Some(Fault::PowerCut(cut)) if at >= cut => Err(libc::EHOSTDOWN),
             Some(Fault::Errno(n, errno)) if at == n => Err(errno),
+            Some(Fault::At(damaged, errno)) if path == damaged => Err(errno),
             _ => Ok(()),
         }
     }
@@ -243,7 +252,7 @@ impl ModelDisk {
             let at = state.operations;
             state.changing.push(at);
         }
-        let outcome = state.begin().and_then(|()| act(&mut state));
+        let outcome = state.begin(path).and_then(|()| act(&mut state));
         fail(what, path, outcome)
     }
 }
@@ -338,7 +347,7 @@ impl Files for ModelDisk {
 
     fn stat(&self, path: &str) -> Outcome<Option<Stat>> {
         self.run("look at", path, |state| match state.find(path) {
-            Err(libc::ENOENT) => Ok(None),
+            Err(libc::ENOENT | libc::ENOTDIR) => Ok(None),
             Err(errno) => Err(errno),
             Ok(inode) => {
                 let Node { body, mode, uid, gid } = &state.nodes[inode];

@@ -88,7 +88,7 @@ impl<A: PassObserver> Reconciler<A> {
             if !settled {
                 // What a killed process of this boot left unsynced; after people have what they wait for.
                 settled = true;
-                if let Err(why) = self.executor.store.settle() {
+                for why in self.executor.store.settle() {
                     tracing::warn!("{why}");
                 }
             }

@@ -14,6 +14,15 @@ use crate::pod::checkpoint::{AssetVolume, Tree};
 use crate::pod::key::PodKey;
 use crate::pod::snapshot::LegacyFiles;
 
+/// What is in the trees of assets.
+#[derive(Default)]
+pub(super) struct AssetDirs {
+    /// Volumes' directories by pod.
+    pub(super) dirs: BTreeMap<PodKey, BTreeSet<String>>,
+    /// What could not be looked at.
+    pub(super) unreadable: Vec<FileError>,
+}
+
 impl Store {
     /// Writes what changed of these volumes of a pod; true if anything had. Each changes at one instant for those who
     /// read it.
@@ -61,11 +70,15 @@ impl Store {
         let Some(named) = named(&self.copies(key)?) else { return Ok(()) };
         for tree in Tree::ALL {
             let pod = names::pod_dir(tree, key);
-            for volume in list_or_none(&*self.files, &pod)? {
+            let mut unreadable = Vec::new();
+            for volume in self.subdirs(&pod, &mut unreadable) {
                 let dir = format!("{pod}/{volume}");
                 if !named.contains(&dir) {
                     volume_dir::remove(&*self.files, &dir)?;
                 }
+            }
+            if let Some(why) = unreadable.into_iter().next() {
+                return Err(why.into());
             }
             self.prune(tree, key)?;
         }
@@ -74,62 +87,68 @@ impl Store {
 
     /// Pods with asset directories that no manifest names.
     pub fn orphaned_assets(&self) -> Result<Vec<PodKey>, StoreError> {
-        self.orphans(&self.legacy()?, &BTreeMap::new())
+        self.orphans(&self.asset_dirs(), &self.legacy()?, &BTreeMap::new())
     }
 
     /// The same where copies have been read already.
     pub(super) fn orphans(
         &self,
+        assets: &AssetDirs,
         legacy: &BTreeMap<PodKey, LegacyFiles>,
         read: &BTreeMap<PodKey, Copies>,
     ) -> Result<Vec<PodKey>, StoreError> {
         let mut orphans = Vec::new();
-        for (key, dirs) in self.asset_dirs()? {
-            let named = match read.get(&key) {
+        for (key, dirs) in &assets.dirs {
+            let named = match read.get(key) {
                 Some(copies) => named(copies),
-                None => named(&self.copies(&key)?),
+                None => named(&self.copies(key)?),
             };
-            if !legacy.contains_key(&key) && named.is_some_and(|named| !dirs.is_subset(&named)) {
-                orphans.push(key);
+            if !legacy.contains_key(key) && named.is_some_and(|named| !dirs.is_subset(&named)) {
+                orphans.push(key.clone());
             }
         }
         Ok(orphans)
     }
 
-    /// Every asset directory of every pod, also a pod's own directory where it is empty.
-    pub(super) fn asset_dirs(&self) -> Result<BTreeMap<PodKey, BTreeSet<String>>, StoreError> {
-        let mut found = BTreeMap::<PodKey, BTreeSet<String>>::new();
+    /// Every asset directory of every pod, also a pod's own directory where it is empty. What cannot be looked at is
+    /// not there and in [`AssetDirs::unreadable`]; files that stand among the directories are somebody's.
+    pub(super) fn asset_dirs(&self) -> AssetDirs {
+        let mut found = AssetDirs::default();
         for tree in Tree::ALL {
-            for namespace in self.subdirs(tree.dir())? {
-                for pod in self.subdirs(&format!("{}/{namespace}", tree.dir()))? {
+            for namespace in self.subdirs(tree.dir(), &mut found.unreadable) {
+                for pod in self.subdirs(&format!("{}/{namespace}", tree.dir()), &mut found.unreadable) {
                     // A name that no pod can have is not ours.
                     let Ok(key) = PodKey::new(&namespace, &pod) else { continue };
                     let dir = names::pod_dir(tree, &key);
-                    let volumes = list_or_none(&*self.files, &dir)?;
-                    let dirs = found.entry(key).or_default();
-                    if volumes.is_empty() {
-                        dirs.insert(dir);
-                    } else {
-                        dirs.extend(volumes.iter().map(|volume| format!("{dir}/{volume}")));
+                    let problems = found.unreadable.len();
+                    let volumes = self.subdirs(&dir, &mut found.unreadable);
+                    let is_empty = || list_or_none(&*self.files, &dir).is_ok_and(|names| names.is_empty());
+                    if !volumes.is_empty() {
+                        let dirs = volumes.iter().map(|volume| format!("{dir}/{volume}"));
+                        found.dirs.entry(key).or_default().extend(dirs);
+                    } else if found.unreadable.len() == problems && is_empty() {
+                        found.dirs.entry(key).or_default().insert(dir);
                     }
                 }
             }
         }
-        Ok(found)
+        found
     }
 
-    /// Names of the directories in one, but not of links to some elsewhere.
-    pub(super) fn subdirs(&self, dir: &str) -> Result<Vec<String>, FileError> {
-        let mut names = list_or_none(&*self.files, dir)?;
-        let mut failed = None;
+    /// Names of the directories in one, but not of links to some elsewhere; what cannot be looked at goes to `unreadable`.
+    pub(super) fn subdirs(&self, dir: &str, unreadable: &mut Vec<FileError>) -> Vec<String> {
+        let mut names = list_or_none(&*self.files, dir).unwrap_or_else(|why| {
+            unreadable.push(why);
+            Vec::new()
+        });
         names.retain(|name| match self.files.stat(&format!("{dir}/{name}")) {
             Ok(stat) => stat.is_some_and(|stat| stat.kind == FileKind::Dir),
-            Err(error) => {
-                failed = Some(error);
+            Err(why) => {
+                unreadable.push(why);
                 false
             }
         });
-        failed.map_or(Ok(names), Err)
+        names
     }
 
     /// Removes the pod's and the namespace's directories where they are empty.

@@ -6,7 +6,7 @@ use super::manifest::{self, Content, Manifest};
 use super::names::{self, ManifestFile, Place};
 use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic;
-use crate::disk::files::{FileError, is_bad_block};
+use crate::disk::files::{FileError, is_bad_block, is_of_the_system};
 use crate::disk::volume_dir;
 use crate::pod::key::PodKey;
 
@@ -108,8 +108,8 @@ impl Store {
         let bytes = match twice(|| self.files.read(&place.path(key), manifest::LIMIT)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Copy::Absent),
-            Err(error) if is_of_the_file(&error) => return Ok(Copy::Damaged(error.to_string())),
-            Err(error) => return Err(error.into()),
+            Err(error) if is_of_the_system(&error) => return Err(error.into()),
+            Err(error) => return Ok(Copy::Damaged(error.to_string())),
         };
         Ok(match manifest::read(&file, &bytes) {
             Content::Ours(manifest) => {
@@ -132,8 +132,8 @@ impl Store {
                 Ok(None) => {
                     return Ok(Some(format!("{} is missing or half-written", self.files.locate(dir).display())));
                 }
-                Err(error) if is_of_the_file(&error) => return Ok(Some(error.to_string())),
-                Err(error) => return Err(error.into()),
+                Err(error) if is_of_the_system(&error) => return Err(error.into()),
+                Err(error) => return Ok(Some(error.to_string())),
             }
         }
         Ok(None)
@@ -170,11 +170,4 @@ fn twice<T>(read: impl Fn() -> Result<T, FileError>) -> Result<T, FileError> {
         Err(error) if is_bad_block(&error) => read(),
         other => other,
     }
-}
-
-/// Whether an error tells of this very file (too large, a link, no file, a bad block), not of the process or the system.
-fn is_of_the_file(error: &FileError) -> bool {
-    use nix::libc::{EIO, EISDIR, ELOOP, ENOTDIR};
-    matches!(error.kind(), ErrorKind::FileTooLarge | ErrorKind::InvalidInput)
-        || matches!(error.cause.raw_os_error(), Some(EIO | EISDIR | ELOOP | ENOTDIR))
 }

@@ -10,7 +10,7 @@ use crate::disk::files::list_or_none;
 use crate::disk::volume_dir;
 use crate::pod::annotation;
 use crate::pod::key::PodKey;
-use crate::pod::snapshot::{Inventory, LegacyFiles, OnDisk};
+use crate::pod::snapshot::{ClusterMark, Inventory, LegacyFiles, OnDisk};
 
 impl Store {
     /// Everything on disk. A file that cannot be used is in `unreadable` and changes nothing for the others; an error
@@ -22,17 +22,24 @@ impl Store {
             read.insert(key, copies);
         }
         let legacy = self.legacy()?;
+        let assets = self.asset_dirs();
         let mut inventory = Inventory {
-            cluster: self.cluster()?,
-            orphans: self.orphans(&legacy, &read)?.into_iter().collect(),
+            cluster: self.cluster(),
+            orphans: self.orphans(&assets, &legacy, &read)?.into_iter().collect(),
             legacy,
             ..Inventory::default()
         };
+        for error in assets.unreadable {
+            inventory.unreadable.insert(error.path.display().to_string(), error.to_string());
+        }
+        if let ClusterMark::Unreadable(why) = &inventory.cluster {
+            inventory.unreadable.insert(self.shown(names::CLUSTER), why.clone());
+        }
         for (key, copies) in read {
             for (place, why) in copies.unusable() {
                 inventory.unreadable.insert(self.shown(&place.path(&key)), why.to_owned());
             }
-            let Some(on_disk) = self.describe(&copies)? else { continue };
+            let Some(on_disk) = self.describe(&copies) else { continue };
             if let (Copy::Ours(_, Some(missing)), None) = (&copies.inactive, &on_disk.incomplete) {
                 let path = self.shown(&Place::Inactive.path(&key));
                 inventory.unreadable.insert(path, format!("{missing}; the older copy counts"));
@@ -65,17 +72,18 @@ impl Store {
         Ok(keys)
     }
 
-    fn describe(&self, copies: &Copies) -> Result<Option<OnDisk>, StoreError> {
-        let Some(chosen) = copies.chosen() else { return Ok(None) };
+    fn describe(&self, copies: &Copies) -> Option<OnDisk> {
+        let chosen = copies.chosen()?;
         let manifest = chosen.manifest;
         let mut assets_at = None;
         if chosen.missing.is_none() {
             for dir in &manifest.assets {
-                let changed = volume_dir::changed_at(&*self.files, dir)?;
+                // Its age is for people alone; that it is there was looked at before.
+                let changed = volume_dir::changed_at(&*self.files, dir).unwrap_or_default();
                 assets_at = [assets_at, changed].into_iter().flatten().min();
             }
         }
-        Ok(Some(OnDisk {
+        Some(OnDisk {
             uid: manifest.uid.clone(),
             lineage: manifest.lineage.clone(),
             digest: manifest.annotation(annotation::DIGEST).unwrap_or_default().to_owned(),
@@ -92,7 +100,7 @@ impl Store {
             active_differs: copies.is_stale(),
             degraded: manifest.degraded.clone(),
             assets_at,
-        }))
+        })
     }
 
     /// The original program's checkpoints.

@@ -10,6 +10,7 @@ use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic::{self, Written};
 use crate::pod::annotation;
 use crate::pod::key::{PodKey, Uid};
+use crate::pod::snapshot::ClusterMark;
 
 /// Bytes of a file with one fact in it, at most.
 const LIMIT: u64 = 1 << 10;
@@ -22,8 +23,16 @@ impl Store {
     }
 
     /// The identity of the cluster, where it was recorded.
-    pub fn cluster(&self) -> Result<Option<Uid>, StoreError> {
-        Ok(self.fact(names::CLUSTER)?.map(Uid))
+    pub fn cluster(&self) -> ClusterMark {
+        // A UID is a UUID (RFC 9562): what a torn write left must not pass for another cluster.
+        let is_uid = |text: &str| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let remedy = "if this node stays in its cluster, remove it: it is written anew";
+        match self.fact(names::CLUSTER) {
+            Ok(None) => ClusterMark::Absent,
+            Ok(Some(text)) if is_uid(&text) => ClusterMark::Known(Uid(text)),
+            Ok(Some(_)) => ClusterMark::Unreadable(format!("holds no UID of a cluster; {remedy}")),
+            Err(why) => ClusterMark::Unreadable(format!("{why}; {remedy}")),
+        }
     }
 
     /// Keeps when the API last answered, seconds since the epoch.

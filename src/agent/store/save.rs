@@ -24,6 +24,7 @@ impl Store {
     pub fn save(&self, key: &PodKey, checkpoint: &Checkpoint, epoch_seconds: i64) -> Result<Saved, StoreError> {
         let _writing = self.writing();
         let new = prepare(key, checkpoint, epoch_seconds)?;
+        self.ensure_tops()?;
         let assets = self.write_volumes(key, &checkpoint.volumes)?;
         if let Some(why) = self.missing(&new)? {
             return Err(StoreError::Incomplete { key: key.clone(), why });

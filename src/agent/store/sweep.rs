@@ -1,47 +1,68 @@
-//! After a start: what an interrupted process left.
+//! After a start: what an interrupted process left. Nothing here keeps the agent from leading: what cannot be cleaned is
+//! told, and tried again with the next start.
 
 use super::names;
 use super::{Store, StoreError};
 use crate::disk::atomic::TEMPORARY_PREFIX;
-use crate::disk::files::list_or_none;
+use crate::disk::files::{FileError, FileKind, list_or_none};
 use crate::disk::volume_dir;
 use crate::pod::checkpoint::Tree;
 
 impl Store {
-    /// Removes our temporaries and half-made volumes. The node lock must be held: another process's work in progress
-    /// looks the same.
-    pub fn sweep(&self) -> Result<(), StoreError> {
+    /// Removes our temporaries and half-made volumes; returns what could not be looked at or removed. The node lock must
+    /// be held: another process's work in progress looks the same.
+    #[must_use]
+    pub fn sweep(&self) -> Vec<StoreError> {
         let _writing = self.writing();
+        let mut left: Vec<FileError> = Vec::new();
         for dir in ["", names::INACTIVE, names::MANIFESTS] {
-            for name in list_or_none(&*self.files, dir)? {
-                if name.starts_with(TEMPORARY_PREFIX) {
-                    let slash = if dir.is_empty() { "" } else { "/" };
-                    self.remove_if_there(&format!("{dir}{slash}{name}"))?;
-                }
+            let names = list_or_none(&*self.files, dir).unwrap_or_else(|why| {
+                left.push(why);
+                Vec::new()
+            });
+            for name in names.iter().filter(|name| name.starts_with(TEMPORARY_PREFIX)) {
+                let slash = if dir.is_empty() { "" } else { "/" };
+                left.extend(self.remove_temporary(&format!("{dir}{slash}{name}")).err());
             }
         }
-        for dir in self.asset_dirs()?.values().flatten() {
-            volume_dir::sweep(&*self.files, dir)?;
+        let assets = self.asset_dirs();
+        left.extend(assets.unreadable);
+        for dir in assets.dirs.values().flatten() {
+            left.extend(volume_dir::sweep(&*self.files, dir).err());
         }
-        Ok(())
+        left.into_iter().map(StoreError::from).collect()
+    }
+
+    /// We make no directories of such a name: one is somebody's.
+    fn remove_temporary(&self, path: &str) -> Result<(), FileError> {
+        match self.files.stat(path)? {
+            Some(stat) if stat.kind != FileKind::Dir => self.remove_if_there(path),
+            _ => Ok(()),
+        }
     }
 
     /// Makes durable whatever an earlier process of this boot was killed before making so. Once after a start, off the
-    /// path of the first activation: after a power cut there is nothing to make durable.
-    pub fn settle(&self) -> Result<(), StoreError> {
+    /// path of the first activation: after a power cut there is nothing to make durable. Returns what could not be.
+    #[must_use]
+    pub fn settle(&self) -> Vec<StoreError> {
         let _writing = self.writing();
+        let mut left = Vec::new();
         for dir in ["", names::INACTIVE, names::MANIFESTS] {
-            self.files.sync_dir(dir)?;
+            left.extend(self.files.sync_dir(dir).err());
         }
         // Tree, namespace, pod, volume: what is deeper was durable before `..data` led there.
-        Tree::ALL.iter().try_for_each(|tree| self.settle_dir(tree.dir(), 3))
+        for tree in Tree::ALL {
+            self.settle_dir(tree.dir(), 3, &mut left);
+        }
+        left.into_iter().map(StoreError::from).collect()
     }
 
-    fn settle_dir(&self, dir: &str, deeper: u32) -> Result<(), StoreError> {
-        self.files.sync_dir(dir)?;
-        if deeper == 0 {
-            return Ok(());
+    fn settle_dir(&self, dir: &str, deeper: u32, left: &mut Vec<FileError>) {
+        left.extend(self.files.sync_dir(dir).err());
+        if deeper > 0 {
+            for name in self.subdirs(dir, left) {
+                self.settle_dir(&format!("{dir}/{name}"), deeper - 1, left);
+            }
         }
-        self.subdirs(dir)?.iter().try_for_each(|name| self.settle_dir(&format!("{dir}/{name}"), deeper - 1))
     }
 }
