@@ -64,7 +64,7 @@ pub async fn run_until(config: Config, stop: impl Future<Output = ()>) -> anyhow
         tracing::info!("{line}");
     }
     let agent = Agent::assemble(config).await?;
-    let probes = agent.serve_probes()?;
+    let probes = agent.serve_probes();
     tokio::select! {
         ended = agent.terms() => ended,
         never = probes => match never {},
@@ -101,7 +101,10 @@ impl Agent {
             Store::at(&layout)
         }));
         let kubelet = KubeletDir::new(&config.node.kubelet_dir);
-        let client = ApiClient::new(&client_config(&config, &kubelet)).await?;
+        let client = ApiClient::lenient(&client_config(&config, &kubelet)).await;
+        for why in client.faults() {
+            tracing::warn!("{why}; what is saved is brought back all the same");
+        }
         let cri = runtime(&config, &kubelet).await?;
         let health = Health { is_twin: is_twin(&config), stuck_after: config.timings.stuck, ..Health::default() };
         let (view, _) = watch::channel(Arc::new(View { health, ..View::default() }));
@@ -111,15 +114,18 @@ impl Agent {
         Ok(Self { config, store, client, cri, kubelet, metrics, registry, view, watchdog })
     }
 
-    fn serve_probes(&self) -> anyhow::Result<impl Future<Output = std::convert::Infallible> + use<>> {
-        let listener = self.config.probe_socket.as_deref().map(probe_socket::bind).transpose()?;
+    fn serve_probes(&self) -> impl Future<Output = std::convert::Infallible> + use<> {
+        let listener = self.config.probe_socket.as_deref().and_then(|path| {
+            let bound = probe_socket::bind(path);
+            bound.inspect_err(|why| tracing::error!("{why:#}; probes fail, everything else goes on")).ok()
+        });
         let view = self.view.subscribe();
-        Ok(async move {
+        async move {
             match listener {
                 Some(listener) => probe_socket::serve(listener, view).await,
                 None => std::future::pending().await,
             }
-        })
+        }
     }
 
     /// Leads, again and again.
@@ -157,11 +163,12 @@ impl Agent {
         let runtime = RuntimeWatch::spawn(self.cri.clone(), runtime_watch::RuntimeWatchTimings::default());
         let pods = runtime.subscribe();
         // Both are asked before the first pass: "not asked yet" decides nothing and would cost one.
-        let (reader, _) = tokio::join!(PodReader::start(self.client.clone(), self.reader_config()?), runtime.refresh());
+        let (reader, _) = tokio::join!(PodReader::start(self.client.clone(), self.reader_config()), runtime.refresh());
         let reader = reader?;
-        let (_disk_watch, disk_changes) = self.watch_disk()?;
-        let (_kubelet_watch, kubelet_changes) = self.watch_kubelet();
-        let run_state = RunState::open(&self.config.node.run_dir)?;
+        let mut faults = Vec::new();
+        let (_disk_watch, disk_changes) = self.watch_disk(&mut faults);
+        let (_kubelet_watch, kubelet_changes) = self.watch_kubelet(&mut faults);
+        let run_state = RunState::at(&self.config.node.run_dir);
         let reconciler = Reconciler {
             observer: Observer {
                 node_name: self.config.node_name.clone(),
@@ -174,6 +181,7 @@ impl Agent {
                 store: Arc::clone(&self.store),
                 pods,
                 inventory: None,
+                faults,
                 captures: std::collections::BTreeMap::new(),
                 scheduling: None,
             },
@@ -191,7 +199,7 @@ impl Agent {
             pass_observer: Reporter {
                 view: self.view.clone(),
                 metrics: Arc::clone(&self.metrics),
-                reports: RunState::open(&self.config.node.run_dir)?,
+                reports: RunState::at(&self.config.node.run_dir),
                 watchdog: self.watchdog.clone(),
             },
             run_state,
@@ -213,19 +221,19 @@ impl Agent {
         }
     }
 
-    fn reader_config(&self) -> anyhow::Result<ReaderConfig> {
+    fn reader_config(&self) -> ReaderConfig {
         let pace = crate::cluster::pods::PodWatchTimings {
             limit: self.config.timings.api_limit,
             boot_patience: self.config.boot_patience,
             ..crate::cluster::pods::PodWatchTimings::default()
         };
-        Ok(ReaderConfig {
+        ReaderConfig {
             node: self.config.node_name.clone(),
             scope: self.config.scope.clone(),
             expected: self.store.cluster().known().cloned(),
             keep_annotations: self.config.keep_annotations.clone(),
             pace,
-        })
+        }
     }
 
     fn capture_terms(&self) -> CaptureTerms {
@@ -238,23 +246,27 @@ impl Agent {
         }
     }
 
-    fn watch_disk(&self) -> anyhow::Result<(Changes, watch::Receiver<u64>)> {
+    fn watch_disk(&self, faults: &mut Vec<String>) -> (Changes, watch::Receiver<u64>) {
         let inactive = self.config.node.etc_dir.join("inactive-manifests");
-        Ok(Changes::of(&[&self.config.node.manifests_dir, &inactive])?)
+        watch_or_look(&[&self.config.node.manifests_dir, &inactive], faults)
     }
 
-    /// The kubelet makes its socket anew when it starts. Where that cannot be watched, decisions are only later.
-    fn watch_kubelet(&self) -> (Option<Changes>, watch::Receiver<u64>) {
+    /// The kubelet makes its socket anew when it starts.
+    fn watch_kubelet(&self, faults: &mut Vec<String>) -> (Changes, watch::Receiver<u64>) {
         let sockets = self.kubelet.path().join("pod-resources");
         let directory: PathBuf = if sockets.is_dir() { sockets } else { self.kubelet.path().to_owned() };
-        match Changes::of(&[&directory]) {
-            Ok((changes, receiver)) => (Some(changes), receiver),
-            Err(why) => {
-                tracing::warn!("{why}");
-                (None, watch::channel(0).1)
-            }
-        }
+        watch_or_look(&[&directory], faults)
     }
+}
+
+/// Where a directory cannot be watched, decisions are only later.
+fn watch_or_look(directories: &[&Path], faults: &mut Vec<String>) -> (Changes, watch::Receiver<u64>) {
+    let (changes, receiver, fault) = Changes::of_or_looking(directories);
+    if let Some(why) = fault {
+        tracing::warn!("{why}");
+        faults.push(format!("{why} (looked at every 5s meanwhile)"));
+    }
+    (changes, receiver)
 }
 
 fn is_twin(config: &Config) -> bool {

@@ -91,7 +91,7 @@ impl Config {
         check.at_least("--grace-period", timing.grace_period, Duration::from_secs(1), "0 would remove at a glance");
         check.at_least("--refresh-interval", timing.refresh_interval, Duration::from_secs(10), "it costs API requests");
         let node = check.node(node);
-        check.writable_layout(&node);
+        check.layout(&node);
         let config = Self {
             node_name,
             api: check.api(api),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::io::{AsyncBufRead, AsyncReadExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::{Method, Request};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -23,6 +24,8 @@ const HEDGE: Duration = Duration::from_millis(300);
 /// below. Protects the memory of the node.
 const MAX_ANSWER: u64 = 64 << 20;
 const NO_PREFERENCE: usize = usize::MAX;
+/// Credentials that could not be used are read again after this: the kubelet replaces them, an operator mends them.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// A request, made anew for each server that is tried.
 #[derive(Clone)]
@@ -61,24 +64,67 @@ impl Call {
 pub struct ApiClient(Arc<Inner>);
 
 struct Inner {
-    servers: Vec<Server>,
+    config: ClientConfig,
+    servers: Mutex<Arc<Servers>>,
     preferred: AtomicUsize,
     requests: RequestMetrics,
 }
 
+/// The servers that can be asked.
+struct Servers {
+    usable: Vec<Server>,
+    /// What is wrong with those that cannot: their address, or credentials that are read when a client is made.
+    faults: Vec<String>,
+    made_at: Instant,
+}
+
 impl ApiClient {
     /// Reads the credentials; connects to nobody yet. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with any server or its credentials.
     pub async fn new(config: &ClientConfig) -> Result<Self, ClientConfigError> {
-        let servers = config.connect().await?;
+        let (usable, faults) = config.connect().await;
+        match faults.into_iter().next() {
+            Some(why) => Err(why),
+            None => Ok(Self::over(config, Servers { usable, faults: Vec::new(), made_at: Instant::now() })),
+        }
+    }
+
+    /// The same for who must go on whatever is in the files: what cannot be used is in [`Self::faults`], left out, and
+    /// looked at again after half a minute when somebody asks. Without a server every answer is "unavailable".
+    pub async fn lenient(config: &ClientConfig) -> Self {
+        Self::over(config, Servers::of(config).await)
+    }
+
+    fn over(config: &ClientConfig, servers: Servers) -> Self {
         let (preferred, requests) = (AtomicUsize::new(NO_PREFERENCE), RequestMetrics::default());
-        Ok(Self(Arc::new(Inner { servers, preferred, requests })))
+        Self(Arc::new(Inner { config: config.clone(), servers: Mutex::new(Arc::new(servers)), preferred, requests }))
+    }
+
+    /// What is wrong with addresses and credentials, one line each.
+    pub fn faults(&self) -> Vec<String> {
+        self.0.servers.lock().faults.clone()
+    }
+
+    /// The servers; those with faults are looked at again from time to time.
+    async fn servers(&self) -> Arc<Servers> {
+        let servers = Arc::clone(&self.0.servers.lock());
+        if servers.faults.is_empty() || servers.made_at.elapsed() < LOOK_AGAIN {
+            return servers;
+        }
+        let anew = Arc::new(Servers::of(&self.0.config).await);
+        self.0.preferred.store(NO_PREFERENCE, Ordering::Relaxed);
+        *self.0.servers.lock() = Arc::clone(&anew);
+        anew
     }
 
     /// The server that answered last, or all of them, for people.
     pub fn address(&self) -> String {
-        match self.0.servers.get(self.0.preferred.load(Ordering::Relaxed)) {
+        let servers = &self.0.servers.lock().usable;
+        match servers.get(self.0.preferred.load(Ordering::Relaxed)) {
             Some(server) => server.name.clone(),
-            None => self.0.servers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
+            None => servers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -135,11 +181,15 @@ impl ApiClient {
     ) -> Result<T, ApiError> {
         let deadline = Instant::now() + limit;
         let inner = &self.0;
+        let servers = self.servers().await;
+        if servers.usable.is_empty() {
+            return Err(ApiError::Unavailable(format!("nobody can be asked: {}", servers.faults.join("; "))));
+        }
         let preferred = inner.preferred.load(Ordering::Relaxed);
-        let known = preferred < inner.servers.len();
+        let known = preferred < servers.usable.len();
         // A write may be under way at a server that has not answered yet.
         let repeatable = call.verb != Verb::Write;
-        let mut waiting: Vec<usize> = (0..inner.servers.len()).filter(|i| *i != preferred).rev().collect();
+        let mut waiting: Vec<usize> = (0..servers.usable.len()).filter(|i| *i != preferred).rev().collect();
         if known {
             waiting.push(preferred);
         }
@@ -148,7 +198,7 @@ impl ApiClient {
         let mut start = if known || !repeatable { 1 } else { waiting.len() };
         loop {
             for index in waiting.split_off(waiting.len() - start).into_iter().rev() {
-                let server = &inner.servers[index];
+                let server = &servers.usable[index];
                 inner.requests.sent(call.verb);
                 let attempt = attempt(server.client.clone(), call.request()?);
                 running.push(async move { (index, attempt.await.map_err(|e| e.at(&server.name))) });
@@ -175,6 +225,13 @@ impl ApiClient {
                 return Err(failures.verdict());
             }
         }
+    }
+}
+
+impl Servers {
+    async fn of(config: &ClientConfig) -> Self {
+        let (usable, faults) = config.connect().await;
+        Self { usable, faults: faults.iter().map(ToString::to_string).collect(), made_at: Instant::now() }
     }
 }
 

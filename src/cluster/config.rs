@@ -93,10 +93,15 @@ impl ClientConfig {
         }
     }
 
-    /// One client a server, in the order given, each server once.
-    pub(super) async fn connect(&self) -> Result<Vec<Server>, ClientConfigError> {
+    /// One client a server, in the order given, each server once; and what is wrong with the others.
+    pub(super) async fn connect(&self) -> (Vec<Server>, Vec<ClientConfigError>) {
+        let mut faults = Vec::new();
         let base = match &self.kubeconfig {
-            Some(path) => Some(load(path, &KubeConfigOptions::default()).await?),
+            Some(path) => match load(path, &KubeConfigOptions::default()).await {
+                Ok(base) => Some(base),
+                // Its credentials are the only ones: to ask without would be to ask as somebody else.
+                Err(why) => return (Vec::new(), vec![why]),
+            },
             None => None,
         };
         let mut names = self.servers.clone();
@@ -105,10 +110,16 @@ impl ClientConfig {
         for name in names {
             let name = name.trim_end_matches('/').to_owned();
             if !servers.iter().any(|s| s.name == name) {
-                servers.push(self.server(name, base.clone())?);
+                match self.server(name, base.clone()) {
+                    Ok(server) => servers.push(server),
+                    Err(why) => faults.push(why),
+                }
             }
         }
-        if servers.is_empty() { Err(ClientConfigError::NoServer) } else { Ok(servers) }
+        if servers.is_empty() && faults.is_empty() {
+            faults.push(ClientConfigError::NoServer);
+        }
+        (servers, faults)
     }
 
     fn server(&self, name: String, base: Option<kube::Config>) -> Result<Server, ClientConfigError> {

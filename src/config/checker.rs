@@ -79,13 +79,6 @@ impl Checker {
 
     pub(crate) fn api(&mut self, args: ApiArgs) -> ApiConfig {
         let servers = args.api_server.iter().filter(|url| !url.is_empty()).map(|url| self.server(url)).collect();
-        if let Some(path) = &args.kubeconfig {
-            self.readable_file(
-                "--kubeconfig",
-                path,
-                "give the path of a kubeconfig, or none to use the pod's ServiceAccount",
-            );
-        }
         let service = given(args.kubernetes_service_host).map(|host| {
             let port = given(args.kubernetes_service_port).unwrap_or_else(|| "443".to_owned());
             ServiceEndpoint { host: host.trim_matches(['[', ']']).to_owned(), port }

@@ -2,10 +2,12 @@
 //! matters, the receiver finds out by looking.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use notify::event::{AccessKind, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// A directory that cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +17,29 @@ pub struct ChangesError {
     pub(super) source: notify::Error,
 }
 
+/// How often a receiver looks where nothing can be watched.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// A running watch over directories; ends when dropped.
 #[derive(Debug)]
 pub struct Changes {
-    _watcher: RecommendedWatcher,
+    _watcher: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The kernel says.
+    Kernel { _watcher: RecommendedWatcher },
+    /// A clock says, in its stead.
+    Clock(JoinHandle<()>),
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Self::Clock(task) = self {
+            task.abort();
+        }
+    }
 }
 
 impl Changes {
@@ -36,7 +57,25 @@ impl Changes {
         for directory in directories {
             watcher.watch(directory, RecursiveMode::NonRecursive).map_err(|why| failed(directory, why))?;
         }
-        Ok((Self { _watcher: watcher }, changes))
+        Ok((Self { _watcher: Source::Kernel { _watcher: watcher } }, changes))
+    }
+
+    /// The same, or where nothing can be watched (no inotify instance or watch is left, say) a receiver that wakes
+    /// every five seconds, and why. Needs a running tokio runtime.
+    pub fn of_or_looking(directories: &[&Path]) -> (Self, watch::Receiver<u64>, Option<ChangesError>) {
+        match Self::of(directories) {
+            Ok((changes, receiver)) => (changes, receiver, None),
+            Err(why) => {
+                let (count, receiver) = watch::channel(0);
+                let look = async move {
+                    loop {
+                        tokio::time::sleep(LOOK).await;
+                        count.send_modify(|n| *n += 1);
+                    }
+                };
+                (Self { _watcher: Source::Clock(tokio::spawn(look)) }, receiver, Some(why))
+            }
+        }
     }
 }
 
@@ -56,6 +95,15 @@ mod tests {
         std::fs::read(&file).unwrap();
         let woken = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
         assert!(woken.is_err(), "reading is no change");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_can_be_watched_the_receiver_looks_by_itself() {
+        let (_watch, mut changes, why) = Changes::of_or_looking(&[Path::new("/nowhere/at/all")]);
+        assert!(why.unwrap().to_string().contains("/nowhere/at/all"));
+        for _ in 0..3 {
+            tokio::time::timeout(LOOK * 2, changes.changed()).await.unwrap().unwrap();
+        }
     }
 
     #[test]

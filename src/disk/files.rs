@@ -33,7 +33,9 @@ impl FileError {
 fn advice(cause: &io::Error) -> &'static str {
     match cause.raw_os_error() {
         Some(nix::libc::EIO) => "; the disk is failing, see the kernel log",
-        Some(nix::libc::EUCLEAN | nix::libc::EBADMSG) => "; the filesystem is damaged there: check it with fsck, see the kernel log",
+        Some(nix::libc::EUCLEAN | nix::libc::EBADMSG) => {
+            "; the filesystem is damaged there: check it with fsck, see the kernel log"
+        }
         Some(nix::libc::ELOOP | nix::libc::EXDEV) => {
             "; a symbolic link or a mount stands in the path where this program makes directories: remove it"
         }

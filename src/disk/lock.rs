@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// The file cannot be opened.
-    #[error("cannot open the lock {}: {cause}; the directory must be the node's own, mounted writable", .path.display())]
+    #[error("cannot open the lock {}: {cause}; its directory must be the node's own, mounted writable", .path.display())]
     Open {
         /// Its path.
         path: PathBuf,
@@ -76,13 +76,7 @@ impl NodeLock {
     }
 
     fn lock(path: &Path, patient: bool) -> Result<Option<Self>, LockError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(|cause| LockError::Open { path: path.to_owned(), cause })?;
+        let file = open(path).map_err(|cause| LockError::Open { path: path.to_owned(), cause })?;
         let taken = |outcome: Result<(), Errno>| match outcome {
             Ok(()) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) if !patient => Ok(false),
@@ -107,6 +101,18 @@ impl NodeLock {
         });
         // Not taken: `file` drops with the OFD lock.
         Ok(if taken(outcome)? { locked.map(|file| Self { _file: file }) } else { None })
+    }
+}
+
+/// Opens or makes the file, and its directory: systemd makes no `/run/lock` any more (259).
+fn open(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    match (open(), path.parent()) {
+        (Err(cause), Some(dir)) if cause.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(dir)?;
+            open()
+        }
+        (opened, _) => opened,
     }
 }
 

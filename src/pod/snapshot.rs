@@ -178,6 +178,9 @@ pub struct Snapshot {
     pub kubelet: Option<KubeletIdentity>,
     /// Our directories.
     pub disk: Observation<Inventory>,
+    /// What works less well than it should and stops nothing (credentials that cannot be used, a directory that cannot
+    /// be watched), one line each with the remedy.
+    pub faults: Vec<String>,
     /// Why a parent's last capture failed, by parent; with the UID and digest it was tried for.
     pub captures: BTreeMap<PodKey, CaptureFailure>,
 }

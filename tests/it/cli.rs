@@ -4,6 +4,7 @@ mod doctor;
 mod status;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use assert_cmd::Command;
 use pod_checkpointer::agent::store::{Layout, Store};
@@ -97,9 +98,9 @@ fn a_probe_without_an_agent_fails_with_the_reason() {
 #[test]
 fn a_flag_that_cannot_be_used_is_one_error_with_exit_code_two() {
     let node = Node::new();
-    let assert = node.command("status").arg("--kubelet-kubeconfig=/does/not/exist").assert().code(2);
+    let assert = node.command("status").arg("--container-runtime-endpoint=tcp://x").assert().code(2);
     let error = text(&assert.get_output().stderr);
-    assert!(error.contains("--kubelet-kubeconfig=/does/not/exist: no such file"), "{error}");
+    assert!(error.contains("--container-runtime-endpoint=tcp://x: write an absolute path"), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     node.command("status").arg("--no-such-flag").assert().code(2);
 }
@@ -137,8 +138,7 @@ impl Node {
 #[test]
 fn run_tells_everything_that_cannot_work_in_one_error() {
     let node = Node::new();
-    let flags =
-        ["--kubeconfig=/does/not/exist", "--log-level=loud", "--container-runtime-endpoint=/does/not/exist.sock"];
+    let flags = ["--api-server=10.0.0.1:6443", "--log-level=loud", "--container-runtime-endpoint=/etc/hostname"];
     let error = text(&node.run(&flags).assert().code(2).get_output().stderr);
     for flag in flags {
         assert!(error.contains(flag), "{error}");
@@ -147,13 +147,14 @@ fn run_tells_everything_that_cannot_work_in_one_error() {
 }
 
 #[test]
-fn a_kubeconfig_that_is_none_ends_run_with_one_clear_error() {
+fn a_kubeconfig_that_is_none_is_named_and_run_goes_on() {
     let node = Node::new();
     fs::write(node.path("kubeconfig"), "garbage: [").unwrap();
     let flag = format!("--kubeconfig={}", node.path("kubeconfig").display());
-    let error = text(&node.run(&[&flag]).assert().code(2).get_output().stderr);
-    assert!(error.contains("kubeconfig"), "{error}");
-    assert_eq!(error.lines().filter(|line| line.contains("ERROR")).count(), 1, "{error}");
+    let assert = node.run(&[&flag]).timeout(Duration::from_secs(3)).assert().interrupted();
+    let log = text(&assert.get_output().stderr);
+    assert!(log.contains("config view"), "{log}");
+    assert!(log.contains("leading on this node"), "{log}");
 }
 
 #[test]

@@ -53,8 +53,12 @@ fn nothing_is_known(why: &str) -> bool {
 }
 
 fn suffers(case: &str, sound: &Inventory, now: &Inventory) {
-    let changed: Vec<&PodKey> =
-        sound.checkpoints.iter().filter(|(key, copy)| now.checkpoints.get(*key) != Some(*copy)).map(|(k, _)| k).collect();
+    let changed: Vec<&PodKey> = sound
+        .checkpoints
+        .iter()
+        .filter(|(key, copy)| now.checkpoints.get(*key) != Some(*copy))
+        .map(|(k, _)| k)
+        .collect();
     assert!(changed.len() <= 1, "{case}: more than one pod suffers: {changed:?}");
     let told = changed.iter().all(|key| {
         let stem = key.file_stem();
@@ -122,7 +126,8 @@ fn a_process_without_descriptors_knows_nothing() {
 fn real() -> (tempfile::TempDir, Store, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let etc = dir.path().join("etc");
-    let store = Store::open(&Layout { etc: etc.clone(), manifests: etc.join("manifests") }).expect("an empty directory");
+    let store =
+        Store::open(&Layout { etc: etc.clone(), manifests: etc.join("manifests") }).expect("an empty directory");
     let copy = with(checkpoint(&key("shop/web"), "1"), Tree::ConfigMaps, "conf", &[("a", "1")]);
     store.save(&key("shop/web"), &copy, 1).expect("a sound disk");
     (dir, store, etc)

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use nix::libc;
-use pod_checkpointer::disk::files::{FileError, FileKind, Files, NewFile, Stat};
+use pod_checkpointer::disk::files::{FileError, FileKind, Files, NewFile, Stat, parent};
 
 type Inode = usize;
 type Outcome<T> = Result<T, FileError>;
@@ -88,9 +88,7 @@ impl ModelDisk {
     /// The same content on a disk of its own; counts operations from 0 and fails as said.
     pub(crate) fn copy(&self, fault: Option<Fault>) -> Self {
         let mut state = self.state().clone();
-        state.operations = 0;
-        state.changing.clear();
-        state.fault = fault;
+        (state.operations, state.changing, state.fault) = (0, Vec::new(), fault);
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -198,7 +196,7 @@ impl State {
 
     /// Changes names of the directory that holds `path`.
     fn change(&mut self, path: &str, change: Change, exclusive: bool) -> Result<(), i32> {
-        let dir = self.find(dir_of(path))?;
+        let dir = self.find(parent(path))?;
         let Body::Dir { now, pending, .. } = &mut self.nodes[dir].body else { return Err(libc::ENOTDIR) };
         if exclusive && change.iter().any(|(name, _)| now.contains_key(name)) {
             return Err(libc::EEXIST);
@@ -214,7 +212,7 @@ impl State {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), i32> {
-        assert_eq!(dir_of(from), dir_of(to), "the store renames only within a directory");
+        assert_eq!(parent(from), parent(to), "the store renames only within a directory");
         let (old, over) = (self.find(from)?, self.find(to));
         if over == Ok(old) {
             return Ok(());
@@ -224,10 +222,6 @@ impl State {
         }
         self.change(from, vec![(name_of(from), None), (name_of(to), Some(old))], false)
     }
-}
-
-fn dir_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
 fn name_of(path: &str) -> String {
@@ -375,15 +369,19 @@ impl ModelFile {
             Ok(())
         })
     }
+
+    fn run_on_content(&self, what: &'static str, act: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) -> Outcome<()> {
+        self.run(what, |node| {
+            if let Body::File { now, durable } = &mut node.body {
+                act(now, durable)
+            }
+        })
+    }
 }
 
 impl NewFile for ModelFile {
     fn write(&mut self, bytes: &[u8]) -> Outcome<()> {
-        self.run("write", |node| {
-            if let Body::File { now, .. } = &mut node.body {
-                now.extend_from_slice(bytes);
-            }
-        })
+        self.run_on_content("write", |now, _| now.extend_from_slice(bytes))
     }
 
     fn set_mode(&mut self, mode: u32) -> Outcome<()> {
@@ -392,16 +390,11 @@ impl NewFile for ModelFile {
 
     fn set_owner(&mut self, uid: Option<u32>, gid: Option<u32>) -> Outcome<()> {
         self.run("change owner", |node| {
-            node.uid = uid.unwrap_or(node.uid);
-            node.gid = gid.unwrap_or(node.gid);
+            (node.uid, node.gid) = (uid.unwrap_or(node.uid), gid.unwrap_or(node.gid));
         })
     }
 
     fn sync(&mut self) -> Outcome<()> {
-        self.run("make durable", |node| {
-            if let Body::File { now, durable } = &mut node.body {
-                durable.clone_from(now);
-            }
-        })
+        self.run_on_content("make durable", |now, durable| durable.clone_from(now))
     }
 }

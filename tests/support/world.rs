@@ -42,6 +42,7 @@ impl World {
             scope: Scope::Only(BTreeSet::from(["ns".to_owned()])),
             api: Api { answer: Answer::Listed(BTreeMap::new()), at: now, silent_for: None },
             cluster: None,
+            faults: Vec::new(),
             scheduling: None,
             runtime: Observation::Seen(NodePods::default(), now),
             kubelet: Some(KubeletIdentity { inode: 1, ctime: 1 }),

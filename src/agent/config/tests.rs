@@ -93,12 +93,10 @@ fn everything_wrong_is_told_at_once() {
 }
 
 #[rstest]
-#[case("--kubeconfig=/does/not/exist", "no such file")]
 #[case("--container-runtime-endpoint=unix:///var/run/dockershim.sock", "gone since Kubernetes 1.24")]
 #[case("--container-runtime-endpoint=tcp://127.0.0.1:5000", "unix:///")]
 #[case("--container-runtime-endpoint=/etc/hostname", "no socket")]
-#[case("--container-runtime-endpoint=/does/not/exist.sock", "leave the flag out")]
-#[case("--manifests-dir=/does/not/exist", "staticPodPath")]
+#[case("--manifests-dir=/etc/hostname", "staticPodPath")]
 #[case("--etc-dir=/etc/hostname", "no directory")]
 #[case("--run-dir=relative", "absolute")]
 #[case("--api-server=10.0.0.1:6443", "https://10.0.0.1:6443")]
@@ -124,6 +122,18 @@ fn one_clear_error_says_what_to_do(#[case] flag: &str, #[case] expected: &str) {
     assert_eq!(error.problems.len(), 1, "{error}");
     let text = error.to_string();
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn what_a_damaged_node_lacks_does_not_end_the_start() {
+    let root = node();
+    let missing = root.path().join("missing");
+    for flag in ["--kubeconfig", "--kubelet-kubeconfig", "--container-runtime-endpoint"] {
+        let given = format!("{flag}={}", missing.display());
+        assert!(parse(root.path(), &["--node-name=n1", &given]).is_ok(), "{flag}");
+    }
+    std::fs::remove_dir_all(root.path().join("manifests")).unwrap();
+    assert!(parse(root.path(), &["--node-name=n1"]).is_ok(), "the directory is made");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Observer {
     pub pods: watch::Receiver<Observation<NodePods>>,
     /// The directories as loaded last; `None`: load them again.
     pub inventory: Option<Observation<Inventory>>,
+    /// What could not be had at the start and is done without.
+    pub faults: Vec<String>,
     /// Captures that failed, by parent.
     pub captures: BTreeMap<PodKey, CaptureFailure>,
     /// The DaemonSet's answer, where it was asked for.
@@ -75,6 +77,7 @@ impl Observer {
             runtime: self.pods.borrow_and_update().clone(),
             kubelet: self.kubelet.identity(),
             disk: inventory.clone(),
+            faults: self.faults.iter().cloned().chain(self.client.faults()).collect(),
             captures: self.captures.clone(),
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::pod::memory::Memory;
 
-/// Where the memory is kept.
+/// Where the memory is kept. Does without a directory that cannot be made: its loss only lengthens delays.
 #[derive(Debug)]
 pub struct RunState {
     dir: PathBuf,
@@ -22,10 +22,9 @@ pub struct VolatileError {
 }
 
 impl RunState {
-    /// In this directory, which is made if it is not there.
-    pub fn open(dir: &Path) -> Result<Self, VolatileError> {
-        std::fs::create_dir_all(dir).map_err(|source| VolatileError { path: dir.to_owned(), source })?;
-        Ok(Self { dir: dir.to_owned(), last: None })
+    /// In this directory, which is made when something is kept there.
+    pub fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), last: None }
     }
 
     /// What was remembered in this boot, or nothing.
@@ -55,6 +54,7 @@ impl RunState {
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), VolatileError> {
         let temporary = self.dir.join(format!(".{name}.new"));
         let write = || {
+            std::fs::create_dir_all(&self.dir)?;
             std::fs::write(&temporary, bytes)?;
             std::fs::rename(&temporary, self.dir.join(name))
         };
@@ -79,9 +79,19 @@ mod tests {
         let mut memory = Memory::default();
         let pod = PodMemory { down_since: Some(BootInstant(7)), ..PodMemory::default() };
         memory.pods.insert(PodKey::new("ns", "web").unwrap(), pod);
-        RunState::open(dir.path()).unwrap().save(&memory).unwrap();
-        assert_eq!(RunState::open(dir.path()).unwrap().load(), memory);
+        RunState::at(dir.path()).save(&memory).unwrap();
+        assert_eq!(RunState::at(dir.path()).load(), memory);
         std::fs::write(dir.path().join("memory.json"), "{\"pods\":").unwrap();
-        assert_eq!(RunState::open(dir.path()).unwrap().load(), Memory::default());
+        assert_eq!(RunState::at(dir.path()).load(), Memory::default());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_an_error_of_saving_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let mut state = RunState::at(&dir.path().join("file/run"));
+        assert_eq!(state.load(), Memory::default());
+        let why = state.save(&Memory::default()).unwrap_err().to_string();
+        assert!(why.contains("file/run/memory.json"), "{why}");
     }
 }

@@ -67,8 +67,16 @@ async fn who_gave_up_waiting_does_not_keep_it() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_named() {
+fn a_directory_that_is_not_there_is_made() {
     let (_dir, path) = path();
-    let error = NodeLock::try_acquire(&path.join("none/lock")).expect_err("there is no such directory");
+    let below = path.with_file_name("run").join("lock/lock");
+    assert!(NodeLock::try_acquire(&below).expect("it is made").is_some());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let (_dir, path) = path();
+    std::fs::write(&path, "").expect("a sound disk");
+    let error = NodeLock::try_acquire(&path.join("none/lock")).expect_err("a file stands in the way");
     assert!(matches!(&error, LockError::Open { path: named, .. } if named.ends_with("none/lock")), "{error}");
 }

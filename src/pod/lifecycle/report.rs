@@ -118,6 +118,7 @@ fn evidence(pass: &Pass, facts: &Facts, row: &str) -> String {
 fn notes(pass: &Pass) -> Vec<String> {
     let mut notes: Vec<String> =
         pass.disk.unreadable.iter().map(|(file, why)| format!("{file} is kept but cannot be used: {why}")).collect();
+    notes.extend(pass.snapshot.faults.iter().cloned());
     if let Answer::Refused(why) = &pass.snapshot.api.answer {
         notes.push(format!("the API server refuses this agent, so nothing is retired: {why}"));
     }

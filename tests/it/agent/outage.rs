@@ -117,3 +117,22 @@ async fn a_down_parent_is_taken_over_though_its_kubelet_saw_the_api() {
     site.until("its twin runs", |s| s.twin_runs("web")).await;
     site.assert_no_unexpected();
 }
+
+#[tokio::test]
+async fn damage_beside_the_checkpoints_keeps_no_pod_away() {
+    let mut site = Site::new().await.unwrap();
+    site.add(pod("gateway").on_port(8443));
+    site.start_agent();
+    site.until("it is saved", |s| s.is_saved("gateway")).await;
+    site.api.go(Mode::Down).await;
+    site.power_cut().unwrap();
+    // A kubeconfig without a scheme, no directory for locks, and a file where the run directory has to be.
+    let kubeconfig = r#"{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "x", "cluster": {"server": "10.0.0.1:6443"}}]}"#;
+    std::fs::write(site.root().join("kubelet.conf"), kubeconfig).unwrap();
+    std::fs::remove_dir_all(site.root().join("run")).unwrap();
+    std::fs::create_dir(site.root().join("run")).unwrap();
+    std::fs::write(site.root().join("run/pod-checkpointer"), "").unwrap();
+    site.power_on().unwrap();
+    site.start_agent();
+    site.until("its twin runs", |s| s.twin_runs("gateway")).await;
+}

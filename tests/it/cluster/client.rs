@@ -170,6 +170,53 @@ async fn no_route_is_told_apart_from_a_closed_port() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_be_asked_is_left_out_and_named() {
+    let api = FakeApi::start().await;
+    let servers = vec!["10.0.0.1:6443".to_owned(), api.url()];
+    let config = ClientConfig { servers, ..ClientConfig::default() };
+    assert!(ApiClient::new(&config).await.is_err(), "who can be told is told");
+    let client = ApiClient::lenient(&config).await;
+    ask(&client).await.unwrap();
+    let faults = client.faults();
+    assert!(faults.len() == 1 && faults[0].contains("10.0.0.1:6443"), "{faults:?}");
+}
+
+#[rstest]
+#[case::empty("")]
+#[case::garbage("\u{0}\u{0}\u{0}")]
+#[case::torn("-----BEGIN CERTIFICATE-----\nMIIBoTCCAUegAwIBAgIU")]
+#[tokio::test]
+async fn a_damaged_ca_leaves_the_api_unavailable(#[case] pem: &str) {
+    let mut ca = tempfile::NamedTempFile::new().unwrap();
+    ca.write_all(pem.as_bytes()).unwrap();
+    let servers = vec!["https://127.0.0.1:1".to_owned()];
+    let config = ClientConfig { servers, ca_file: Some(ca.path().to_owned()), ..ClientConfig::default() };
+    let client = ApiClient::lenient(&config).await;
+    let error = ask(&client).await.unwrap_err();
+    assert!(matches!(error, ApiError::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_mended_kubeconfig_is_read_without_a_restart() {
+    let api = FakeApi::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, "").unwrap();
+    let config = ClientConfig { kubeconfig: Some(kubeconfig.clone()), ..ClientConfig::default() };
+    let client = ApiClient::lenient(&config).await;
+    assert!(ask(&client).await.unwrap_err().to_string().contains("kubeconfig"), "it says what to mend");
+    let whole = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": api.url()}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "users": [{"name": "u", "user": {}}]});
+    std::fs::write(&kubeconfig, whole.to_string()).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    ask(&client).await.unwrap();
+    assert!(client.faults().is_empty());
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_kind() {
     let api = FakeApi::start().await;
     let client = client(&[&api]).await;
