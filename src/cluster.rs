@@ -9,6 +9,7 @@ pub mod error;
 #[cfg(fuzzing)]
 pub mod fuzzed;
 pub mod identity;
+pub(crate) mod list_watch;
 pub mod objects;
 pub mod pods;
 pub mod request_metrics;

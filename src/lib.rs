@@ -4,6 +4,7 @@
 //! *observe → decide → act*: `agent::reconcile::observe` fills one [`pod::snapshot::Snapshot`], `pod::lifecycle` turns it into
 //! [`pod::plan::Step`]s without touching anything, `agent::reconcile::apply` carries them out. See `docs/architecture.md`.
 
+pub(crate) mod accept_loop;
 pub mod agent;
 pub mod archive;
 pub mod backoff;

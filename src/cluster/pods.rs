@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::client::{ApiClient, LIMIT};
+use super::client::ApiClient;
 use super::identity::Guard;
+pub use super::list_watch::ListWatchTimings as PodWatchTimings;
 use crate::clock;
 use crate::dns_name::{InvalidName, check_name};
 use crate::pod::key::Uid;
@@ -22,39 +23,6 @@ use crate::pod::snapshot::{Answer, Api, Scope};
 
 /// Questions waiting for the task; more wait in their askers.
 const ASKS: usize = 16;
-
-/// How fast things go; a value, so that tests and the demo shorten it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PodWatchTimings {
-    /// For one list, and for opening the watches.
-    pub limit: Duration,
-    /// First and longest wait between attempts while nobody answers.
-    pub backoff: (Duration, Duration),
-    /// Longest wait after a refusal: somebody has to change a right first.
-    pub refused: Duration,
-    /// A watch that says nothing for so long is dead; a server sends a bookmark about every minute.
-    pub silence: Duration,
-    /// Shortest and longest life asked for a watch, seconds; drawn at random, so that nodes spread out.
-    pub watch: (u64, u64),
-    /// A watch that lived shorter counts as a failure.
-    pub settled: Duration,
-    /// `--boot-patience`: while there is no route at all, the first answer is waited for.
-    pub boot_patience: Duration,
-}
-
-impl Default for PodWatchTimings {
-    fn default() -> Self {
-        Self {
-            limit: LIMIT,
-            backoff: (Duration::from_millis(100), Duration::from_secs(5)),
-            refused: Duration::from_secs(30),
-            silence: Duration::from_secs(180),
-            watch: (1740, 1800),
-            settled: Duration::from_secs(10),
-            boot_patience: Duration::from_secs(5),
-        }
-    }
-}
 
 /// What to follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +61,7 @@ impl PodReader {
         let (publish, latest) = watch::channel(nobody("the API server has not been asked yet"));
         let (asks, asked) = mpsc::channel(ASKS);
         let (first, started) = oneshot::channel();
-        let follower = follow::Follower::new(client, config, guard.clone(), publish, asked);
-        let task = tokio::spawn(follower.run(first));
+        let task = tokio::spawn(follow::run(client, config, guard.clone(), publish, asked, first));
         // An error means that the task ended; then `latest` says "unavailable", which is so.
         let _ = started.await;
         Ok(Self { latest, asks, guard, limit, task })
@@ -145,13 +112,16 @@ impl Drop for PodReader {
 /// See [`super::fuzzed`].
 #[cfg(fuzzing)]
 pub(super) fn fuzzed(page: &[u8], lines: &[u8]) -> Option<usize> {
+    use super::list_watch::event::read_line;
     let filter = pod_list::PodFilter { node: "n1".to_owned(), keep_annotations: vec!["cni.example/".to_owned()] };
     let page = pod_list::read(page, &filter).ok()?;
     let (version, mut cache) = (page.version.clone(), pod_cache::PodCache::default());
     let parents = page.parents.len();
     cache.replace([page]);
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        cache.apply_line(line, &filter, &version);
+        if let Ok(Some(event)) = read_line(line, &version) {
+            cache.apply(&event, &filter);
+        }
     }
     Some(parents)
 }

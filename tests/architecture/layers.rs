@@ -15,6 +15,7 @@ const WINGS: [&str; 3] = ["agent", "serve", "controller"];
 /// What each part may import besides itself: only what stands before it, so that there is no cycle.
 const MAY: &[(&str, &[&str])] = &[
     ("", &[]),
+    ("accept_loop", &[]),
     ("dns_name", &[]),
     ("duration", &[]),
     ("error_chain", &[]),
@@ -42,6 +43,7 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "serve",
         &[
+            "accept_loop",
             "archive",
             "backoff",
             "checkpoint_api",
@@ -94,6 +96,7 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
+            "accept_loop",
             "backoff",
             "clock",
             "cluster",

@@ -6,6 +6,7 @@ mod commands;
 mod hostile;
 mod keeping;
 mod manifests;
+mod node;
 mod policy;
 mod properties;
 mod selection;

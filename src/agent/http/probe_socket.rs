@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::View;
+use crate::accept_loop;
 use crate::clock;
 
 /// How long asking may take, and how long an answer is waited for.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 const CONNECTIONS: usize = 8;
-const RETRY: Duration = Duration::from_secs(1);
 /// An answer is a line of this many bytes at most.
 const LONGEST_ANSWER: u64 = 4096;
 
@@ -92,26 +93,13 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
 
 /// Answers probes until dropped.
 pub async fn serve(listener: UnixListener, view: watch::Receiver<Arc<View>>) -> Infallible {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut open = tokio::task::JoinSet::new();
-    loop {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { continue };
-        while open.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let view = view.clone();
-                open.spawn(async move {
-                    let _ = timeout(DEADLINE, answer(stream, view)).await;
-                    drop(permit);
-                });
-            }
-            Err(why) => {
-                tracing::debug!(error = %why, "cannot accept a probe");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+    let mut open = JoinSet::new();
+    let handle = |(stream, _)| {
+        let answered = timeout(DEADLINE, answer(stream, view.clone()));
+        // Who is gone or slow has asked for nothing.
+        Some(async move { drop(answered.await) })
+    };
+    accept_loop::run(CONNECTIONS, &mut open, || listener.accept(), handle).await
 }
 
 async fn answer(mut stream: UnixStream, view: watch::Receiver<Arc<View>>) -> io::Result<()> {

@@ -2,7 +2,6 @@
 //! can neither fail the agent nor be used to fill its memory: 16 connections, one small request each, no bodies.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +17,12 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::View;
+use crate::accept_loop;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::openmetrics;
@@ -65,30 +67,14 @@ pub async fn serve(address: SocketAddr, sources: Sources) -> Infallible {
 /// Serves on a bound socket until dropped.
 pub async fn serve_on(listener: TcpListener, sources: Sources) -> Infallible {
     let router = router(sources);
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropping the set ends the connections with the server.
-    let mut open = tokio::task::JoinSet::new();
-    loop {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { continue };
-        while open.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
-                open.spawn(async move {
-                    let _ = tokio::time::timeout(CONNECTION_LIMIT, connection(stream, router)).await;
-                    drop(permit);
-                });
-            }
-            Err(why) => pause_after(&why).await,
-        }
-    }
-}
-
-/// Out of file descriptors: accepting again at once would spin.
-async fn pause_after(why: &io::Error) {
-    tracing::debug!(error = %why, "cannot accept a connection");
-    tokio::time::sleep(FIRST_RETRY).await;
+    let mut open = JoinSet::new();
+    let handle = |(stream, _)| {
+        let served = timeout(CONNECTION_LIMIT, connection(stream, router.clone()));
+        // What takes too long is dropped.
+        Some(async move { drop(served.await) })
+    };
+    accept_loop::run(CONNECTIONS, &mut open, || listener.accept(), handle).await
 }
 
 async fn connection(stream: TcpStream, router: Router) {

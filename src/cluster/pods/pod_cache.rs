@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::pod_list::{Page, PodFilter, Seen};
+use crate::cluster::list_watch::event::WatchEvent;
 use crate::pod::key::PodKey;
 use crate::pod::parent::Parent;
 
 /// Complaints remembered so that each is made once; beyond this many all are new again.
 const COMPLAINTS: usize = 64;
 
-/// What a line of a watch meant.
+/// What an event of a watch meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum WatchOutcome {
     /// The server lives; nothing of ours changed.
@@ -21,15 +21,6 @@ pub(super) enum WatchOutcome {
     Changed,
     /// An object cannot be read; to be said (once).
     Complaint(String),
-    /// This watch is of no use any more.
-    Lost(String),
-}
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "type")]
-    kind: String,
-    object: Value,
 }
 
 /// Who is there.
@@ -61,22 +52,11 @@ impl PodCache {
         complaints
     }
 
-    /// One line of a watch that began at `listed`.
-    pub(super) fn apply_line(&mut self, line: &[u8], filter: &PodFilter, listed: &str) -> WatchOutcome {
-        let event: Event = match serde_json::from_slice(line) {
-            Ok(event) => event,
-            Err(e) => return WatchOutcome::Lost(format!("garbage in a watch: {e}")),
-        };
-        match event.kind.as_str() {
-            "BOOKMARK" => WatchOutcome::Alive,
-            "ADDED" | "MODIFIED" | "DELETED" if not_after(&event.object, listed) => WatchOutcome::Alive,
-            "ADDED" | "MODIFIED" => self.put(&event.object, filter),
-            "DELETED" => self.remove(&event.object, filter),
-            "ERROR" => {
-                let message = event.object.get("message").and_then(Value::as_str).unwrap_or("no reason given");
-                WatchOutcome::Lost(format!("the server ended the watch: {message}"))
-            }
-            other => WatchOutcome::Lost(format!("unknown watch event {other:?}")),
+    /// Takes in one event of a watch.
+    pub(super) fn apply(&mut self, event: &WatchEvent, filter: &PodFilter) -> WatchOutcome {
+        match event {
+            WatchEvent::Applied(object) => self.put(object, filter),
+            WatchEvent::Deleted(object) => self.remove(object, filter),
         }
     }
 
@@ -125,20 +105,19 @@ pub(super) fn all_same(a: &BTreeMap<PodKey, Parent>, b: &BTreeMap<PodKey, Parent
     a.len() == b.len() && a.iter().zip(b).all(|((ka, a), (kb, b))| ka == kb && same(a, b))
 }
 
-/// A list may have overtaken a watch. Versions of one resource compare as numbers (KEP-5504); where they are none the
-/// event is taken.
-fn not_after(object: &Value, listed: &str) -> bool {
-    let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-    match (version.and_then(|v| v.parse::<u64>().ok()), listed.parse::<u64>()) {
-        (Some(event), Ok(listed)) => event <= listed,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::list_watch::event::read_line;
     use serde_json::json;
+
+    impl PodCache {
+        /// Takes in a line of a watch that goes on from a list of version `listed`.
+        fn apply_line(&mut self, line: &[u8], filter: &PodFilter, listed: &str) -> WatchOutcome {
+            let event = read_line(line, listed).unwrap();
+            event.map_or(WatchOutcome::Alive, |event| self.apply(&event, filter))
+        }
+    }
 
     fn pod(name: &str, version: &str) -> Value {
         json!({

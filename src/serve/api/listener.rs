@@ -18,17 +18,15 @@ use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ca::ServingTls;
+use crate::accept_loop;
 use request::Door;
 
 /// First byte of every TLS connection: a handshake record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
-/// Out of file descriptors: accepting again at once would spin.
-const PAUSE: Duration = Duration::from_millis(500);
 /// Room for the head of a request: a caller may have many groups, each a header of its own.
 const HEAD_BYTES: usize = 64 << 10;
 const HEADERS: usize = 1000;
@@ -107,38 +105,24 @@ async fn serve(
     limits: ListenerLimits,
     stop: impl Future<Output = ()>,
 ) {
-    let guests = ConnectionLimits::new(limits);
+    let shares = AddressShares::new(limits.per_address);
     let mut open = JoinSet::new();
-    let accepting = async {
-        loop {
-            // The semaphore is never closed.
-            let Ok(place) = Arc::clone(&guests.all).acquire_owned().await else { continue };
-            while open.try_join_next().is_some() {}
-            match listener.accept().await {
-                Ok((stream, address)) => {
-                    let Some(seat) = guests.seat(address.ip(), place) else { continue };
-                    let (tls, router) = (tls.clone(), router.clone());
-                    open.spawn(async move {
-                        connection(stream, address, tls, router, limits).await;
-                        drop(seat);
-                    });
-                }
-                Err(why) => pause_after(&why).await,
-            }
-        }
+    let handle = |(stream, address): (TcpStream, SocketAddr)| {
+        let share = shares.take(address.ip())?;
+        let connection = connection(stream, address, tls.clone(), router.clone(), limits);
+        Some(async move {
+            connection.await;
+            drop(share);
+        })
     };
+    let accepting = accept_loop::run(limits.connections, &mut open, || listener.accept(), handle);
     tokio::select! {
         () = stop => {}
-        () = accepting => {}
+        never = accepting => match never {},
     }
     drop(listener);
     // Whoever is not done by then is cut off with the set.
     let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
-}
-
-async fn pause_after(why: &io::Error) {
-    tracing::debug!(error = %why, "cannot accept a connection");
-    tokio::time::sleep(PAUSE).await;
 }
 
 /// What goes wrong on a connection is its client's loss.
@@ -192,45 +176,42 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, door: Door,
     let _ = builder.serve_connection(TokioIo::new(stream), door).await;
 }
 
-/// Who is here, by address.
-struct ConnectionLimits {
-    all: Arc<Semaphore>,
-    per_address: usize,
-    seats: Arc<Mutex<HashMap<IpAddr, usize>>>,
+/// How many connections each address has.
+struct AddressShares {
+    most: usize,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// A connection's place; given back when dropped.
-struct ConnectionPermit {
+/// A connection's part of its address's share; given back when dropped.
+struct Share {
     address: IpAddr,
-    seats: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    _place: OwnedSemaphorePermit,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-impl ConnectionLimits {
-    fn new(limits: ListenerLimits) -> Self {
-        let all = Arc::new(Semaphore::new(limits.connections));
-        Self { all, per_address: limits.per_address, seats: Arc::default() }
+impl AddressShares {
+    fn new(most: usize) -> Self {
+        Self { most, taken: Arc::default() }
     }
 
     /// None: this address has its share.
-    fn seat(&self, address: IpAddr, place: OwnedSemaphorePermit) -> Option<ConnectionPermit> {
-        let mut seats = self.seats.lock();
-        let taken = seats.entry(address).or_insert(0);
-        if *taken >= self.per_address {
+    fn take(&self, address: IpAddr) -> Option<Share> {
+        let mut taken = self.taken.lock();
+        let own = taken.entry(address).or_insert(0);
+        if *own >= self.most {
             return None;
         }
-        *taken += 1;
-        Some(ConnectionPermit { address, seats: Arc::clone(&self.seats), _place: place })
+        *own += 1;
+        Some(Share { address, taken: Arc::clone(&self.taken) })
     }
 }
 
-impl Drop for ConnectionPermit {
+impl Drop for Share {
     fn drop(&mut self) {
-        let mut seats = self.seats.lock();
-        if let Some(taken) = seats.get_mut(&self.address) {
-            *taken -= 1;
-            if *taken == 0 {
-                seats.remove(&self.address);
+        let mut taken = self.taken.lock();
+        if let Some(own) = taken.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                taken.remove(&self.address);
             }
         }
     }

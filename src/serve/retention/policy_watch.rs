@@ -6,34 +6,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::io::{AsyncBufReadExt, AsyncReadExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::effective_policy;
 use super::effective_policy::{EffectivePolicy, Kept};
-use super::resource::{CUSTOM_KIND, GROUP, PLURAL};
-use crate::backoff::{Backoff, spread};
-use crate::cluster::client::{ApiClient, Call, Verb};
+use super::resource::{CUSTOM_KIND, GROUP, KIND, PLURAL};
+use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
+use crate::cluster::list_watch::event::WatchEvent;
+use crate::cluster::list_watch::{Collection, Disconnect, ListWatch, ListWatchTimings, Page, WatchHandler};
 use crate::cluster::requests;
 use crate::disk::atomic;
 use crate::disk::files::{FileError, Files};
 use crate::disk::rooted_dir::RootedDir;
+use crate::moment::BootInstant;
 
 /// The last good policy, among our own files.
 const KEPT: &str = "policy.json";
-/// No resource is longer: etcd takes 1.5 MiB.
+/// It is no longer: etcd takes objects of 1.5 MiB.
 const LONGEST: u64 = 4 << 20;
-/// One answer of the API.
-const LIMIT: Duration = Duration::from_secs(10);
-/// A watch ends after this; then everything is listed anew.
-const WATCH: Duration = Duration::from_secs(600);
-/// Before listing anew what was watched to its end.
-const ANEW: Duration = Duration::from_secs(1);
-/// After a failure.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// Between two looks at a file.
 const FILE: Duration = Duration::from_secs(10);
 
@@ -54,61 +47,122 @@ pub struct Findings {
 
 /// Follows the resources until nobody listens any more. `state` is an existing directory of our own.
 pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
-    let mut backoff = BACKOFF;
-    let mut sweep_status = String::new();
-    let mut memory = Memory { files: RootedDir::new(&state), kept: None, is_known: false, sweep_status: String::new() };
-    loop {
-        let ended = tokio::select! {
-            ended = list_and_watch(&client, &mut memory, &findings) => ended,
-            () = findings.effective.closed() => return,
-        };
-        let wait = match ended {
-            Ok(()) => {
-                backoff.reset();
-                sweep_status.clear();
-                ANEW
-            }
-            Err(why) => {
-                let why = why.to_string();
-                if sweep_status != why {
-                    tracing::warn!(%why, "cannot read {PLURAL}.{GROUP}, the last policy stays; is the CRD installed?");
-                    sweep_status = why;
-                }
-                backoff.wait()
-            }
-        };
-        sleep(spread(wait, 0.25, fastrand::f64())).await;
+    let all = Collection::all(requests::custom_path(CUSTOM_KIND));
+    let memory = Memory { files: RootedDir::new(&state), kept: None, is_known: false, last_failure: String::new() };
+    let mut policies = Policies { objects: BTreeMap::new(), memory, findings, last_failure: String::new() };
+    ListWatch::new(client, vec![all], timings()).run(&mut policies).await;
+}
+
+/// Policies change seldom and nobody waits for them: gentler than with pods.
+fn timings() -> ListWatchTimings {
+    let longest = Duration::from_secs(60);
+    ListWatchTimings {
+        limit: Duration::from_secs(10),
+        backoff: (Duration::from_secs(2), longest),
+        refused: longest,
+        watch: (540, 600),
+        relist_pause: Duration::from_secs(1),
+        boot_patience: Duration::ZERO,
+        ..ListWatchTimings::default()
     }
 }
 
-async fn list_and_watch(client: &ApiClient, memory: &mut Memory, findings: &Findings) -> Result<(), ApiError> {
-    let path = requests::custom_path(CUSTOM_KIND);
-    let (mut objects, version) = client.read(&Call::get(&path, Verb::List), LIMIT, list).await?;
-    publish(&objects, memory, findings);
-    let seconds = WATCH.as_secs();
-    let call = format!("{path}?watch=1&resourceVersion={version}&timeoutSeconds={seconds}");
-    let mut lines = client.stream(&Call::get(call, Verb::Watch), LIMIT).await?;
-    loop {
-        let mut line = Vec::new();
-        let mut bounded = (&mut lines).take(LONGEST);
-        let read = timeout(WATCH + LIMIT, bounded.read_until(b'\n', &mut line)).await;
-        let ended = !matches!(read, Ok(Ok(1..)));
-        if ended || !heard(&line, &mut objects) {
-            return Ok(());
+/// The resources that there are, and who is to know what they mean.
+struct Policies {
+    /// By UID.
+    objects: BTreeMap<String, Value>,
+    memory: Memory,
+    findings: Findings,
+    /// Why they could not be read the last time, to say it once.
+    last_failure: String,
+}
+
+/// A page of the list of resources.
+struct PolicyPage {
+    objects: Vec<(String, Value)>,
+    version: String,
+    more: Option<String>,
+}
+
+impl Page for PolicyPage {
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn more(&self) -> Option<&str> {
+        self.more.as_deref()
+    }
+}
+
+impl WatchHandler for Policies {
+    type Page = PolicyPage;
+
+    fn read_page(&self, answer: &[u8]) -> Result<PolicyPage, String> {
+        read_page(answer)
+    }
+
+    /// Whatever cluster answers: its policy is for the archives of its nodes.
+    async fn check_server(&self, _: &ApiClient, _: Duration) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn listed(&mut self, outcome: Result<Vec<PolicyPage>, ApiError>) {
+        match outcome {
+            Ok(pages) => {
+                self.objects = pages.into_iter().flat_map(|page| page.objects).collect();
+                publish(&self.objects, &mut self.memory, &self.findings);
+            }
+            Err(why) => self.complain(&why),
         }
-        publish(&objects, memory, findings);
+    }
+
+    fn watched(&mut self, event: Option<WatchEvent>, _: BootInstant) -> Result<(), String> {
+        let Some(event) = event else { return Ok(()) };
+        let (WatchEvent::Applied(object) | WatchEvent::Deleted(object)) = &event;
+        let (uid, object) = by_uid(object).ok_or("an event of an object without a UID")?;
+        match event {
+            WatchEvent::Applied(_) => self.objects.insert(uid, object),
+            WatchEvent::Deleted(_) => self.objects.remove(&uid),
+        };
+        publish(&self.objects, &mut self.memory, &self.findings);
+        Ok(())
+    }
+
+    fn disconnected(&mut self, why: &Disconnect) {
+        match why {
+            Disconnect::Unopened(why) => self.complain(why),
+            Disconnect::Ended(_) | Disconnect::Unlisted => self.last_failure.clear(),
+        }
+    }
+
+    /// Nobody ever wants a list at once.
+    async fn list_wanted(&mut self) -> bool {
+        self.findings.effective.closed().await;
+        false
     }
 }
 
-/// All resources by UID, and where to watch on from.
-fn list(answer: &[u8]) -> Result<(BTreeMap<String, Value>, String), String> {
-    let answer: Value = serde_json::from_slice(answer).map_err(|why| why.to_string())?;
-    let version = answer["metadata"]["resourceVersion"].as_str().ok_or("a list without a version")?.to_owned();
-    if !version.bytes().all(|c| c.is_ascii_alphanumeric()) {
-        return Err("a list of an impossible version".to_owned());
+impl Policies {
+    fn complain(&mut self, why: &ApiError) {
+        let why = why.to_string();
+        if self.last_failure != why {
+            tracing::warn!(%why, "cannot read {PLURAL}.{GROUP}, the last policy stays; is the CRD installed?");
+            self.last_failure = why;
+        }
     }
-    let items = answer["items"].as_array().ok_or("a list without items")?;
-    Ok((items.iter().filter_map(by_uid).collect(), version))
+}
+
+/// A page of a list of the resources; anything else is an error, so that no other document reads as "no policy".
+fn read_page(answer: &[u8]) -> Result<PolicyPage, String> {
+    let answer: Value = serde_json::from_slice(answer).map_err(|why| format!("not a list of policies: {why}"))?;
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    if answer["kind"].as_str() != Some(&format!("{KIND}List")) {
+        return Err(format!("not a {KIND}List"));
+    }
+    let version = text(&answer["metadata"]["resourceVersion"]).ok_or("a list of policies without resourceVersion")?;
+    let items = answer["items"].as_array().ok_or("a list of policies without items")?;
+    let more = text(&answer["metadata"]["continue"]);
+    Ok(PolicyPage { objects: items.iter().filter_map(by_uid).collect(), version, more })
 }
 
 /// What matters of an object: many nodes' words on it, and who owns each of them, are most of it.
@@ -118,18 +172,6 @@ fn by_uid(object: &Value) -> Option<(String, Value)> {
     metadata.as_object_mut()?.remove("managedFields");
     let nodes: Vec<Value> = reporting(object).into_iter().map(|node| json!({"node": node})).collect();
     Some((uid, json!({"metadata": metadata, "spec": object["spec"], "status": {"nodes": nodes}})))
-}
-
-/// Takes up a line of the watch; false: it is no event that can be relied on, so everything is to be listed anew.
-fn heard(line: &[u8], objects: &mut BTreeMap<String, Value>) -> bool {
-    let Ok(event) = serde_json::from_slice::<Value>(line) else { return false };
-    let Some((uid, object)) = by_uid(&event["object"]) else { return false };
-    match event["type"].as_str() {
-        Some("ADDED" | "MODIFIED") => drop(objects.insert(uid, object)),
-        Some("DELETED") => drop(objects.remove(&uid)),
-        _ => return false,
-    }
-    true
 }
 
 fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, findings: &Findings) {
@@ -160,7 +202,7 @@ struct Memory {
     kept: Option<Kept>,
     is_known: bool,
     /// The last failure.
-    sweep_status: String,
+    last_failure: String,
 }
 
 impl Memory {
@@ -172,14 +214,14 @@ impl Memory {
         match self.write(kept.as_ref()) {
             Ok(()) => {
                 (self.kept, self.is_known) = (kept, true);
-                self.sweep_status.clear();
+                self.last_failure.clear();
             }
             Err(why) => {
                 self.is_known = false;
                 let why = why.to_string();
-                if self.sweep_status != why {
+                if self.last_failure != why {
                     tracing::warn!(%why, "the policy would not be known after a restart without the API; it is tried again");
-                    self.sweep_status = why;
+                    self.last_failure = why;
                 }
             }
         }
@@ -250,5 +292,29 @@ fn tell(effective: &EffectivePolicy) {
         tracing::info!(directory = %policy.directory, dry_run = policy.dry_run, immediately = policy.immediately, "a retention policy holds");
     } else if effective.policy.is_none() {
         tracing::info!("no retention policy: nothing is deleted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_whole_list_of_policies_is_never_an_empty_one() {
+        let list = json!({"kind": "CheckpointRestoreOperatorList", "metadata": {"resourceVersion": "7"}, "items": []});
+        let page = read_page(list.to_string().as_bytes()).unwrap();
+        assert_eq!((page.objects.len(), page.version.as_str(), page.more), (0, "7", None));
+        for (path, value) in [
+            ("/kind", json!("PodList")),
+            ("/items", json!({})),
+            ("/items", json!(null)),
+            ("/metadata/resourceVersion", json!("")),
+            ("/metadata", json!({})),
+        ] {
+            let mut other = list.clone();
+            *other.pointer_mut(path).unwrap() = value;
+            assert!(read_page(other.to_string().as_bytes()).is_err(), "{other}");
+        }
+        assert!(read_page(b"<html>").is_err());
     }
 }

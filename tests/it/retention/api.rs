@@ -10,12 +10,18 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{StreamExt, iter, unfold};
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use pod_checkpointer::cluster::client::ApiClient;
 use pod_checkpointer::cluster::config::ClientConfig;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 const RESOURCES: &str = "/apis/criu.org/v1/checkpointrestoreoperators";
+
+/// In place of a line: the watch ends.
+const END: &str = "";
+/// Before the place of the first resource of a page; of characters that must be escaped in a query.
+const CONTINUE: &str = "from=+/&";
 
 /// What is there, and what was said.
 #[derive(Default)]
@@ -25,6 +31,8 @@ pub struct World {
     pub changes: Vec<String>,
     /// Paths of pods and namespaces.
     pub there: BTreeSet<String>,
+    /// At most so many of them in one answer.
+    pub page: Option<usize>,
     /// Every answer is 503.
     pub down: bool,
     /// Every answer about pods and namespaces is.
@@ -79,6 +87,13 @@ impl Api {
         let _ = self.watches.send(event);
     }
 
+    /// The same while nobody is told: every watch ends before.
+    pub async fn apply_unseen(&self, name: &str, created: &str, generation: i64, spec: &Value) {
+        let _ = self.watches.send(END.to_owned());
+        until("no watch is open", || self.watches.receiver_count() == 0).await;
+        self.apply(name, created, generation, spec);
+    }
+
     /// Waits for something; says what it waited for if it does not come.
     pub async fn until(&self, what: &str, wanted: impl Fn(&World) -> bool) {
         until(what, || wanted(&self.world())).await;
@@ -108,15 +123,16 @@ async fn answer(api: Api, request: Request) -> Response {
             let world = api.world();
             let version = query.split('&').find_map(|part| part.strip_prefix("resourceVersion="));
             let missed = world.changes[version.and_then(|version| version.parse().ok()).unwrap()..].to_vec();
-            let lines = unfold(api.watches.subscribe(), async |mut lines| Some((lines.recv().await.ok()?, lines)));
+            let lines = unfold(api.watches.subscribe(), async |mut lines| {
+                let line = lines.recv().await.ok()?;
+                (line != END).then_some((line, lines))
+            });
             let lines = iter(missed).chain(lines).map(Ok::<_, std::io::Error>);
             Body::from_stream(lines).into_response()
         }
         "GET" if path == RESOURCES => {
             let world = api.world();
-            let metadata = json!({"resourceVersion": world.changes.len().to_string()});
-            axum::Json(json!({"kind": "CheckpointRestoreOperatorList", "metadata": metadata, "items": world.resources}))
-                .into_response()
+            axum::Json(list(&world, &query)).into_response()
         }
         "GET" if is_owner => {
             let mut world = api.world();
@@ -144,6 +160,17 @@ async fn answer(api: Api, request: Request) -> Response {
             status(400, "BadRequest")
         }
     }
+}
+
+/// The page of the resources that the query asks for.
+fn list(world: &World, query: &str) -> Value {
+    let token = query.split('&').find_map(|part| part.strip_prefix("continue="));
+    let token = token.map(|token| percent_decode_str(token).decode_utf8().unwrap());
+    let from = token.map_or(0, |token| token.strip_prefix(CONTINUE).unwrap().parse::<usize>().unwrap());
+    let to = world.page.map_or(usize::MAX, |page| from + page).min(world.resources.len());
+    let more = if to < world.resources.len() { format!("{CONTINUE}{to}") } else { String::new() };
+    let metadata = json!({"resourceVersion": world.changes.len().to_string(), "continue": more});
+    json!({"kind": "CheckpointRestoreOperatorList", "metadata": metadata, "items": world.resources[from..to]})
 }
 
 fn status(code: u16, reason: &str) -> Response {

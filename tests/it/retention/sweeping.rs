@@ -1,104 +1,20 @@
 //! The whole of retention, as `serve` runs it, with an API server in this process.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pod_checkpointer::disk::directory::Directory;
-use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
 use pod_checkpointer::serve::retention::sweeper::{Nobody, SweepTimings};
 use pod_checkpointer::serve::retention::{Options, Source, start};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::api::{Api, until};
+use super::api::until;
 use super::archives::{names, put};
+use super::node::{Node, a_while};
 
 const C: [&str; 3] = ["shop", "web-0", "web"];
 const POD: &str = "/api/v1/namespaces/shop/pods/web-0";
-
-struct Node {
-    dir: tempfile::TempDir,
-    state: tempfile::TempDir,
-    api: Api,
-    metrics: RetentionMetrics,
-    /// Between two rounds of questions about orphans.
-    round: Duration,
-    /// Between two changes of the status.
-    status: Duration,
-    running: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
-}
-
-impl Node {
-    async fn new() -> Self {
-        let dir = || tempfile::tempdir().unwrap();
-        Self {
-            dir: dir(),
-            state: dir(),
-            api: Api::start().await,
-            metrics: RetentionMetrics::default(),
-            round: Duration::from_millis(300),
-            status: Duration::from_millis(100),
-            running: None,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// A policy for this node's directory.
-    fn policy(&self, mut spec: Value) -> Value {
-        spec["checkpointDirectory"] = json!(self.path());
-        spec
-    }
-
-    async fn run(&mut self) {
-        let millis = Duration::from_millis;
-        let pace = SweepTimings {
-            debounce: millis(20),
-            tick: millis(50),
-            growing: millis(200),
-            rescan: Duration::from_secs(600),
-            orphans: self.round,
-            apart: millis(150),
-            status: self.status,
-        };
-        let options = Options {
-            directory: self.path().to_owned(),
-            state: self.state.path().to_owned(),
-            node: "node-a".to_owned(),
-            source: Source::Resources,
-            pace,
-        };
-        let (stop, stopped) = oneshot::channel();
-        let (client, metrics) = (self.api.client().await, self.metrics.clone());
-        let task = tokio::spawn(start(options, Some(client), Arc::new(Nobody), metrics, async {
-            let _ = stopped.await;
-        }));
-        self.running = Some((stop, task));
-    }
-
-    async fn stop(&mut self) {
-        let (stop, task) = self.running.take().unwrap();
-        stop.send(()).unwrap();
-        task.await.unwrap();
-        assert_eq!(self.api.world().unexpected, Vec::<String>::new());
-    }
-
-    async fn until(&self, what: &str, wanted: impl Fn(&[String]) -> bool) {
-        until(what, || wanted(&names(self.path()))).await;
-    }
-
-    fn there(&self) -> i64 {
-        self.metrics.archives("whole")
-    }
-}
-
-/// Long enough for what must not happen to happen.
-async fn a_while() {
-    tokio::time::sleep(Duration::from_millis(800)).await;
-}
 
 #[tokio::test]
 async fn the_eleventh_archive_replaces_the_oldest_and_all_are_told() {
@@ -135,6 +51,23 @@ async fn a_change_of_the_policy_is_applied_at_once_or_not_as_it_says() {
     let now = json!({"maxCheckpointsPerContainer": 3, "applyPoliciesImmediately": true});
     node.api.apply("own", "2026-01-01T00:00:00Z", 2, &node.policy(now));
     node.until("it is applied", |names| names.len() == 3).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn policies_are_listed_whole_after_a_watch_has_ended() {
+    let mut node = Node::new().await;
+    for second in 1..=4 {
+        put(node.path(), C, second);
+    }
+    let keep = |count: u8| json!({"maxCheckpointsPerContainer": count, "applyPoliciesImmediately": true});
+    node.api.world().page = Some(1);
+    node.api.apply("other", "2026-03-01T00:00:00Z", 1, &node.policy(keep(1)));
+    node.api.apply("own", "2026-02-01T00:00:00Z", 1, &node.policy(keep(3)));
+    node.run().await;
+    node.until("the older one counts, though it is on the second page", |names| names.len() == 3).await;
+    node.api.apply_unseen("oldest", "2026-01-01T00:00:00Z", 1, &node.policy(keep(2))).await;
+    node.until("what nobody was told of is found", |names| names.len() == 2).await;
     node.stop().await;
 }
 
