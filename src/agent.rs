@@ -178,6 +178,7 @@ impl Agent {
                 client: self.client.clone(),
                 runtime,
                 kubelet: self.kubelet.clone(),
+                kubelet_kubeconfig: self.config.node.kubelet_kubeconfig.clone(),
                 store: Arc::clone(&self.store),
                 pods,
                 inventory: None,

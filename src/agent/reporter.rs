@@ -88,6 +88,7 @@ fn document(snapshot: &Snapshot, decision: &Decision) -> StatusDoc {
         api: match &snapshot.api.answer {
             Answer::Listed(_) => "ok".to_owned(),
             Answer::Refused(why) => format!("refused: {why}"),
+            Answer::OtherCluster(why) => format!("refused: {why}"),
             Answer::Unavailable(why) => format!("unavailable: {why}"),
         },
         runtime: match &snapshot.runtime {

@@ -26,6 +26,9 @@ pub enum ApiError {
     /// 403: it knows us and does not allow this.
     #[error("not allowed (403): {0}; check the role bound to this ServiceAccount")]
     Forbidden(String),
+    /// Somebody answers who is not our cluster; nothing follows for our objects.
+    #[error("{0}")]
+    OtherCluster(String),
     /// 404, said by an API server and not by some proxy.
     #[error("not found: {0}")]
     NotFound(String),
@@ -46,9 +49,9 @@ impl ApiError {
         matches!(self, Self::NotFound(_) | Self::Conflict(_) | Self::Gone(_) | Self::Invalid(_))
     }
 
-    /// 401 or 403.
+    /// 401, 403, or another cluster: somebody has to change something first.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unauthorized(_) | Self::Forbidden(_))
+        matches!(self, Self::Unauthorized(_) | Self::Forbidden(_) | Self::OtherCluster(_))
     }
 
     /// No API server was to be had: nothing follows but that one must ask again.
@@ -64,6 +67,7 @@ impl ApiError {
             | Self::NoRoute(s)
             | Self::Unauthorized(s)
             | Self::Forbidden(s)
+            | Self::OtherCluster(s)
             | Self::NotFound(s)
             | Self::Conflict(s)
             | Self::Gone(s)

@@ -25,6 +25,9 @@ use event::{WatchEvent, read_line};
 const PAGE: usize = 500;
 /// etcd takes objects of 1.5 MiB; JSON of a watch event may be somewhat longer.
 const MAX_LINE: u64 = 8 << 20;
+/// A refusal beside lists that are granted is looked at again after so many times [`ListWatchTimings::refused`]: it costs
+/// listing everything anew.
+const REFUSED_ROUNDS: u32 = 4;
 /// While there is no route at all.
 const NO_ROUTE_RETRY: Duration = Duration::from_millis(100);
 /// Those who lost a server at once come back a quarter earlier or later.
@@ -75,12 +78,23 @@ pub(crate) struct Collection {
     version: String,
     /// When the list was complete, or the watch last spoke.
     alive_at: BootInstant,
+    /// The last list of it was refused: it is not watched.
+    refused: bool,
+}
+
+/// What one list of everything came to.
+pub(crate) struct Listed<P> {
+    /// The pages of those that were listed, complete.
+    pub(crate) pages: Vec<P>,
+    /// Those that the server refused (403), by their place among the collections; never all of them.
+    pub(crate) refused: Vec<(usize, ApiError)>,
 }
 
 impl Collection {
     /// Everything under a path of [`super::requests`].
     pub(crate) fn all(path: String) -> Self {
-        Self { path, selector: String::new(), version: String::new(), alive_at: BootInstant::default() }
+        let alive_at = BootInstant::default();
+        Self { path, selector: String::new(), version: String::new(), alive_at, refused: false }
     }
 
     /// Only the pods of a node, whose name is a valid one.
@@ -125,8 +139,8 @@ pub(crate) trait WatchHandler: Sync {
     async fn check_server(&self, client: &ApiClient, limit: Duration) -> Result<(), ApiError>;
     /// A list will be made where no watch is open.
     fn connecting(&mut self) {}
-    /// A complete list of everything that is followed, or why there is none.
-    fn listed(&mut self, outcome: Result<Vec<Self::Page>, ApiError>);
+    /// A complete list of everything that is followed and not refused, or why there is none.
+    fn listed(&mut self, outcome: Result<Listed<Self::Page>, ApiError>);
     /// Takes in an event, or a sign of life. What is known is as fresh as `alive_at`. An error says why the event cannot be
     /// relied on; then everything is listed anew.
     fn watched(&mut self, event: Option<WatchEvent>, alive_at: BootInstant) -> Result<(), String>;
@@ -139,7 +153,8 @@ pub(crate) trait WatchHandler: Sync {
 /// A line of the watch of that place in the collections, or why it ended.
 type Line = (usize, Result<Vec<u8>, String>);
 
-/// Follows collections as one: an answer is of all of them, or there is none.
+/// Follows collections as one: an answer is of all of them, or there is none; but one that is refused says nothing of the
+/// others.
 pub(crate) struct ListWatch {
     client: ApiClient,
     collections: Vec<Collection>,
@@ -193,18 +208,35 @@ impl ListWatch {
     }
 
     /// One consistent list of every collection, if the server is the right one.
-    async fn list<H: WatchHandler>(&mut self, handler: &H) -> Result<Vec<H::Page>, ApiError> {
+    async fn list<H: WatchHandler>(&mut self, handler: &H) -> Result<Listed<H::Page>, ApiError> {
         let (client, limit) = (&self.client, self.timings.limit);
-        let lists = try_join_all(self.collections.iter().map(|one| pages(client, one, handler, limit)));
+        // What is not a refusal of one collection ends the whole: there is nobody to answer.
+        let lists =
+            try_join_all(self.collections.iter().map(async |one| match pages(client, one, handler, limit).await {
+                Ok(pages) => Ok(Ok(pages)),
+                Err(why @ ApiError::Forbidden(_)) => Ok(Err(why)),
+                Err(why) => Err(why),
+            }));
         let (checked, lists) = tokio::join!(handler.check_server(client, limit), lists);
         let lists = lists?;
         checked?;
         let now = clock::now();
-        for (one, list) in self.collections.iter_mut().zip(&lists) {
-            one.version = list.last().map(|page| page.version().to_owned()).unwrap_or_default();
-            one.alive_at = now;
+        let mut listed = Listed { pages: Vec::new(), refused: Vec::new() };
+        for (index, (one, list)) in self.collections.iter_mut().zip(lists).enumerate() {
+            one.refused = list.is_err();
+            match list {
+                Ok(pages) => {
+                    one.version = pages.last().map(|page| page.version().to_owned()).unwrap_or_default();
+                    one.alive_at = now;
+                    listed.pages.extend(pages);
+                }
+                Err(why) => listed.refused.push((index, why)),
+            }
         }
-        Ok(lists.into_iter().flatten().collect())
+        if listed.refused.len() < self.collections.len() {
+            return Ok(listed);
+        }
+        Err(listed.refused.pop().map_or_else(|| ApiError::Invalid("nothing to list".to_owned()), |(_, why)| why))
     }
 
     /// Follows until a watch ends; says why, or nothing where nobody listens any more. Who wants a list meanwhile gets one of
@@ -214,8 +246,12 @@ impl ListWatch {
             Ok(lines) => lines,
             Err(why) => return Some(Disconnect::Unopened(why)),
         };
+        let refused = self.collections.iter().any(|one| one.refused);
+        let rights_again = sleep(if refused { self.timings.refused * REFUSED_ROUNDS } else { Duration::MAX });
+        tokio::pin!(rights_again);
         loop {
             tokio::select! {
+                () = &mut rights_again => return Some(Disconnect::Ended("what was refused is asked for again".to_owned())),
                 line = lines.next() => {
                     let taken = match line {
                         Some((index, Ok(line))) => self.take(handler, index, &line),
@@ -243,7 +279,8 @@ impl ListWatch {
 
     async fn open(&self) -> Result<SelectAll<BoxStream<'static, Line>>, ApiError> {
         let timings = &self.timings;
-        let opened = try_join_all(self.collections.iter().enumerate().map(async |(index, one)| {
+        let granted = self.collections.iter().enumerate().filter(|(_, one)| !one.refused);
+        let opened = try_join_all(granted.map(async |(index, one)| {
             let life = fastrand::u64(timings.watch.0..=timings.watch.1);
             let version = component(&one.version);
             let query = format!("watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={life}");
@@ -259,7 +296,8 @@ impl ListWatch {
         let event = read_line(line, &one.version)?;
         one.alive_at = clock::now();
         // What is known is as fresh as the collection that has been quiet the longest.
-        let alive_at = self.collections.iter().map(|one| one.alive_at).min().unwrap_or_default();
+        let granted = self.collections.iter().filter(|one| !one.refused);
+        let alive_at = granted.map(|one| one.alive_at).min().unwrap_or_default();
         handler.watched(event, alive_at)
     }
 }

@@ -127,5 +127,6 @@ pub(super) fn fuzzed(page: &[u8], lines: &[u8]) -> Option<usize> {
 }
 
 fn nobody(why: &str) -> Api {
-    Api { answer: Answer::Unavailable(why.to_owned()), at: clock::now(), silent_for: None }
+    let refused = std::collections::BTreeMap::new();
+    Api { answer: Answer::Unavailable(why.to_owned()), refused, at: clock::now(), silent_for: None }
 }

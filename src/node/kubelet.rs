@@ -1,15 +1,22 @@
 //! The kubelet of this node, as far as its files tell: which process it is, where it finds its API server and its
 //! manifests. Whether it lets a pod use an image: [`super::pull_records`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
-use crate::pod::runtime::KubeletIdentity;
+use crate::hex::Hex;
+use crate::pod::runtime::{KubeletCluster, KubeletIdentity};
 
 /// `--root-dir` of a kubelet that was not told otherwise.
 pub const DEFAULT_DIR: &str = "/var/lib/kubelet";
@@ -113,23 +120,51 @@ impl KubeletDir {
     /// The API server that the kubelet talks to: `server:` of `given`, or else of the first kubeconfig found in the
     /// usual places.
     pub fn api_server(&self, given: Option<&Path>) -> Result<String, KubeletError> {
-        let usual = [PathBuf::from(KUBEADM_KUBECONFIG), self.path.join("kubeconfig")];
-        server_of_first(given.map_or(usual.to_vec(), |path| vec![path.to_owned()]))
+        Ok(cluster_of_first(self.kubeconfigs(given))?.server)
+    }
+
+    /// The cluster that the kubelet belongs to, by the same file; `None` where that cannot be read, or names no server that
+    /// a kubelet could talk to: it is damaged then, not another one's.
+    pub fn cluster(&self, given: Option<&Path>) -> Option<KubeletCluster> {
+        let cluster = cluster_of_first(self.kubeconfigs(given)).ok()?;
+        cluster.server.parse::<http::Uri>().ok().filter(|url| url.scheme().is_some())?;
+        Some(KubeletCluster { authorities: authorities(&cluster)?, server: cluster.server })
+    }
+
+    fn kubeconfigs(&self, given: Option<&Path>) -> Vec<PathBuf> {
+        let usual = || vec![PathBuf::from(KUBEADM_KUBECONFIG), self.path.join("kubeconfig")];
+        given.map_or_else(usual, |path| vec![path.to_owned()])
     }
 }
 
 /// The `server:` of a kubeconfig's current context, or of its only cluster.
 pub fn kubeconfig_server(path: &Path) -> Result<String, KubeletError> {
-    server_of_first(vec![path.to_owned()])
+    Ok(cluster_of_first(vec![path.to_owned()])?.server)
 }
 
-fn server_of_first(paths: Vec<PathBuf>) -> Result<String, KubeletError> {
+fn cluster_of_first(paths: Vec<PathBuf>) -> Result<Cluster, KubeletError> {
     for path in &paths {
         if let Some(text) = read(path)? {
-            return server_in(path, &text);
+            return cluster_in(path, &text);
         }
     }
     Err(KubeletError::NoKubeconfig { tried: paths })
+}
+
+/// SHA-256 of the public keys of the CAs that a kubeconfig's cluster names; `None`: there are some and they cannot be read.
+fn authorities(cluster: &Cluster) -> Option<BTreeSet<String>> {
+    let pem = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+        (Some(data), _) => BASE64.decode(data.trim()).ok()?,
+        (None, Some(path)) => std::fs::read(path).ok()?,
+        (None, None) => return Some(BTreeSet::new()),
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    let key = |root: &TrustAnchor| Hex(&Sha256::digest(root.subject_public_key_info.as_ref())).to_string();
+    let keys: BTreeSet<String> = roots.roots.iter().map(key).collect();
+    (!keys.is_empty()).then_some(keys)
 }
 
 #[derive(Deserialize)]
@@ -161,21 +196,29 @@ struct NamedCluster {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Cluster {
     #[serde(default)]
     server: String,
+    /// PEM in Base64.
+    certificate_authority_data: Option<String>,
+    /// The path of a PEM file, where there is no data.
+    certificate_authority: Option<PathBuf>,
 }
 
-fn server_in(path: &Path, text: &str) -> Result<String, KubeletError> {
-    let config: Kubeconfig = parse(path, "kubeconfig", text)?;
+fn cluster_in(path: &Path, text: &str) -> Result<Cluster, KubeletError> {
+    let mut config: Kubeconfig = parse(path, "kubeconfig", text)?;
     let context = config.contexts.iter().find(|c| c.name == config.current_context);
-    let cluster = match (context, config.clusters.as_slice()) {
-        (Some(context), clusters) => clusters.iter().find(|c| c.name == context.context.cluster),
-        (None, [only]) => Some(only),
+    let at = match (context, config.clusters.len()) {
+        (Some(context), _) => config.clusters.iter().position(|c| c.name == context.context.cluster),
+        (None, 1) => Some(0),
         (None, _) => None,
     };
-    let server = cluster.map(|c| c.cluster.server.trim()).filter(|server| !server.is_empty());
-    server.map(str::to_owned).ok_or_else(|| KubeletError::NoServer { path: path.to_owned() })
+    let mut cluster = at
+        .map(|at| config.clusters.swap_remove(at).cluster)
+        .ok_or_else(|| KubeletError::NoServer { path: path.to_owned() })?;
+    cluster.server = cluster.server.trim().to_owned();
+    if cluster.server.is_empty() { Err(KubeletError::NoServer { path: path.to_owned() }) } else { Ok(cluster) }
 }
 
 /// The text of a file; `None` where there is none.

@@ -40,6 +40,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
                 report,
                 wake_at,
                 ask_api: false,
+                ask_runtime: false,
                 ask_scheduling: None,
             };
         }
@@ -62,6 +63,8 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
             self_checkpoint::remove_other(&facts, &key, &mut plan);
         } else if hangs_on_stale_api(&pass, &facts, matched.then) {
             plan.ask_api = true;
+        } else if matched.then.hangs_on_runtime() && pass.runtime_is_stale() {
+            plan.ask_runtime = true;
         } else {
             carry(&mut pass, &mut plan, &key, &facts, matched.then, claimant);
         }
@@ -76,11 +79,13 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
         plan.last.push(Step::RecordCluster(seen.clone()));
     }
     mark_api_read(&mut pass, &mut plan);
+    mark_kubelet(&pass, &mut plan, leaving);
     let refresh = plan.take_refresh(&mut pass);
     let report = report::report(&pass, &own, &rows);
     // A yield that ended changed nothing on disk that would wake anybody.
     let wake_at = if plan.look_again { Some(now) } else { wake::wake_at(&pass, &rows) };
     let steps = plan.in_order(refresh);
+    expect_ends(&mut pass.memory, &steps);
     Decision {
         steps,
         kubelet: pass.kubelet,
@@ -88,6 +93,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
         report,
         wake_at,
         ask_api: plan.ask_api,
+        ask_runtime: plan.ask_runtime,
         ask_scheduling: plan.ask_scheduling,
     }
 }
@@ -97,7 +103,9 @@ fn hangs_on_stale_api(pass: &Pass, facts: &Facts, verdict: RowAction) -> bool {
     if !pass.api_is_stale() {
         return false;
     }
-    let offline = Facts { view: PodView::Unavailable, ..*facts };
+    // What is none of ours is so whatever the API says.
+    let view = if facts.view == PodView::OutOfScope { facts.view } else { PodView::Unavailable };
+    let offline = Facts { view, ..*facts };
     verdict.hangs_on_api() || row(&offline, pass.timings).then.hangs_on_api()
 }
 
@@ -112,6 +120,7 @@ struct StepPlan {
     refresh_own: BTreeSet<PodKey>,
     last: Vec<Step>,
     ask_api: bool,
+    ask_runtime: bool,
     ask_scheduling: Option<Lineage>,
     look_again: bool,
 }
@@ -256,7 +265,12 @@ fn remove_parent_sandbox(pass: &mut Pass, plan: &mut StepPlan, key: &PodKey) {
 fn upkeep(pass: &Pass, plan: &mut StepPlan, key: &PodKey, facts: &Facts) {
     let (PodView::Here { ready: true }, OnNode::Up | OnNode::Starting) = (facts.view, facts.node) else { return };
     let (Some(parent), Some(copy)) = (pass.parents.get(key), pass.disk.checkpoints.get(key)) else { return };
-    if parent.digest != copy.digest || parent.uid != copy.uid || copy.incomplete.is_some() {
+    let same = parent.digest == copy.digest && parent.uid == copy.uid;
+    if !same && facts.node == OnNode::Starting && copy.incomplete.is_none() {
+        // Ready for a second proves less than the last good copy does.
+        return;
+    }
+    if !same || copy.incomplete.is_some() {
         capture(pass, plan, key);
     } else {
         plan.refresh.insert(key.clone());
@@ -303,6 +317,26 @@ fn mark_api_read(pass: &mut Pass, plan: &mut StepPlan) {
     if due && read_since && matches!(pass.snapshot.api.answer, super::snapshot::Answer::Listed(_)) {
         pass.memory.marked_api_read = pass.memory.last_api_read;
         plan.last.push(Step::RecordApiRead);
+    }
+}
+
+/// Which cluster the kubelet belongs to is kept while the API server answers: only that proves it is ours.
+fn mark_kubelet(pass: &Pass, plan: &mut StepPlan, leaving: bool) {
+    if let (false, super::snapshot::Answer::Listed(_), Some(seen)) =
+        (leaving, &pass.snapshot.api.answer, &pass.snapshot.kubelet_cluster)
+        && pass.disk.kubelet_cluster.as_ref() != Some(seen)
+        && !pass.api_is_stale()
+    {
+        plan.last.push(Step::RecordKubelet(seen.clone()));
+    }
+}
+
+/// A sandbox that this agent ends proves nothing of the kubelet.
+fn expect_ends(memory: &mut Memory, steps: &[Step]) {
+    for step in steps {
+        if let Step::RemoveSandboxes { sandboxes, .. } = step {
+            memory.kubelet.ready.retain(|sandbox| !sandboxes.contains(sandbox));
+        }
     }
 }
 

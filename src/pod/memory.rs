@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{ContainerId, Lineage, PodKey, Uid};
+use super::key::{ContainerId, Lineage, PodKey, SandboxId, Uid};
 use crate::moment::BootInstant;
 use crate::pod::runtime::KubeletIdentity;
 
@@ -36,8 +36,11 @@ pub struct KubeletMemory {
     pub identity: Option<KubeletIdentity>,
     /// Containers of API-sourced pods seen so far by this agent; `None` before the first look.
     pub known: Option<BTreeSet<ContainerId>>,
-    /// Identity of a later kubelet process that proved aware by starting a container of an API-sourced pod.
+    /// Identity of a later kubelet process that proved aware by starting or ending an API-sourced pod.
     pub proven: Option<KubeletIdentity>,
+    /// Ready sandboxes of API-sourced pods at the last look, less those that this agent ends itself.
+    #[serde(default)]
+    pub ready: BTreeSet<SandboxId>,
 }
 
 /// One parent.
@@ -47,6 +50,9 @@ pub struct PodMemory {
     pub down_since: Option<BootInstant>,
     /// Partly running since.
     pub degraded_since: Option<BootInstant>,
+    /// A ready sandbox without a main container since.
+    #[serde(default)]
+    pub unstarted_since: Option<BootInstant>,
     /// Not up since, with the restart count at that time.
     pub crash: Option<CrashMemory>,
     /// The activation in force.

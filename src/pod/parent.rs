@@ -27,6 +27,8 @@ pub enum Standing {
         /// `status.reason`.
         reason: String,
     },
+    /// Ended by the node's own orderly shutdown (KEP-2000); its object is still there. Its owner did not want it away.
+    ShutDown,
     /// It will not run here again.
     Gone {
         /// Why, for the log.
@@ -150,6 +152,7 @@ fn standing(pod: &Value, node: &str, lineage: &Lineage) -> Standing {
         Some("Failed") if matches!(lineage.kind.as_str(), "Pod" | "DaemonSet") && is_rejection(reason) => {
             Standing::Rejected { reason: reason.to_owned() }
         }
+        Some("Failed") if is_shutdown(status, reason) => Standing::ShutDown,
         Some("Failed") if reason.is_empty() => gone("failed".to_owned()),
         Some("Failed") => gone(format!("failed: {reason}")),
         _ => Standing::Here { ready: is_ready(status) },
@@ -159,6 +162,24 @@ fn standing(pod: &Value, node: &str, lineage: &Lineage) -> Standing {
 /// Reasons with which the kubelet refuses or throws out a pod that another one, a twin perhaps, has no room beside.
 fn is_rejection(reason: &str) -> bool {
     matches!(reason, "NodePorts" | "Preempting" | "Evicted" | "UnexpectedAdmissionError") || reason.starts_with("OutOf")
+}
+
+/// The marks of a node's graceful shutdown: reason `Terminated` (kubelets from 1.22 on) or `NodeShutdown` (before, and for
+/// pods refused while it lasts); a later kubelet may leave only the condition (`DisruptionTarget` with reason
+/// `TerminationByKubelet`), which evictions and preemptions carry too.
+fn is_shutdown(status: &Value, reason: &str) -> bool {
+    let by_kubelet = || {
+        let conditions = status["conditions"].as_array();
+        conditions
+            .into_iter()
+            .flatten()
+            .any(|c| c["type"] == "DisruptionTarget" && c["status"] == "True" && c["reason"] == "TerminationByKubelet")
+    };
+    match reason {
+        "Terminated" | "NodeShutdown" => true,
+        "Evicted" | "Preempting" => false,
+        _ => by_kubelet(),
+    }
 }
 
 fn is_ready(status: &Value) -> bool {

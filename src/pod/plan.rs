@@ -6,6 +6,7 @@ use super::key::{Lineage, PodKey, SandboxId, Uid};
 use super::lifecycle::awareness::Kubelet;
 use super::report::Report;
 use crate::moment::BootInstant;
+use crate::pod::runtime::KubeletCluster;
 
 /// One complete effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Step {
     RemoveLegacy(PodKey),
     /// Keep the identity of the cluster that these checkpoints are from.
     RecordCluster(Uid),
+    /// Keep which cluster the kubelet belongs to, now that the API answers.
+    RecordKubelet(KubeletCluster),
     /// Leave a mark on disk that the API answered now: a checkpoint with a `max-offline` wants it known after a reboot.
     RecordApiRead,
     /// Note in a retired copy that its lineage has a successor on this node.
@@ -63,6 +66,8 @@ pub struct Decision {
     /// A decision hangs on a fresh answer of the API: ask once, then decide again. No steps that depend on it are in
     /// [`Decision::steps`].
     pub ask_api: bool,
+    /// The same of the container runtime: its last list is too old to act on.
+    pub ask_runtime: bool,
     /// Removal hangs on what the agent's own DaemonSet says: ask once, then decide again.
     pub ask_scheduling: Option<Lineage>,
 }

@@ -81,6 +81,23 @@ pub struct KubeletIdentity {
     pub ctime: i64,
 }
 
+/// The cluster that the kubelet belongs to, by its kubeconfig: a node that is joined to another one has other values.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KubeletCluster {
+    /// The `server:` of its current context.
+    pub server: String,
+    /// SHA-256 of the public keys of the CAs that it believes, in hex: a renewed certificate of one CA keeps its key.
+    pub authorities: BTreeSet<String>,
+}
+
+impl KubeletCluster {
+    /// The same server, and at least one CA in common where both name any.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.authorities, &other.authorities);
+        self.server == other.server && (ours.is_empty() || theirs.is_empty() || !ours.is_disjoint(theirs))
+    }
+}
+
 /// Whether an image can be started without a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImagePresence {

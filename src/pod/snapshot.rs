@@ -6,13 +6,16 @@ use std::time::Duration;
 use super::key::{Lineage, PodKey, Uid};
 use super::parent::Parent;
 use crate::moment::{BootInstant, Observation};
-use crate::pod::runtime::{KubeletIdentity, NodePods};
+use crate::pod::runtime::{KubeletCluster, KubeletIdentity, NodePods};
 
 /// What the API server last said, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Api {
     /// Its answer.
     pub answer: Answer,
+    /// Namespaces that it refused to list beside those in [`Answer::Listed`], and why: nothing is known of their pods, and
+    /// that says nothing of the others.
+    pub refused: BTreeMap<String, String>,
     /// When that was. A watch that went quiet does not move it.
     pub at: BootInstant,
     /// Wall-clock time since the last good read, where it is known.
@@ -24,10 +27,22 @@ pub struct Api {
 pub enum Answer {
     /// A complete list of this node's pods in the watched namespaces, kept current by a watch.
     Listed(BTreeMap<PodKey, Parent>),
-    /// 401, 403, or another cluster behind the address: delays as if it answered, nothing retired.
+    /// 401 or 403 for everything: nothing is retired, and only a blind kubelet's pods are brought back.
     Refused(String),
+    /// Another cluster than the one that the checkpoints are from: it says nothing of our pods.
+    OtherCluster(String),
     /// Connecting failed, TLS, timeout, 429, 5xx or nonsense, everywhere.
     Unavailable(String),
+}
+
+impl Answer {
+    /// The parents that it names; none where it does not say.
+    pub fn parents(&self) -> Option<&BTreeMap<PodKey, Parent>> {
+        match self {
+            Self::Listed(parents) => Some(parents),
+            Self::Refused(_) | Self::OtherCluster(_) | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 /// A checkpoint as it stands on disk.
@@ -81,8 +96,46 @@ pub struct Inventory {
     pub unreadable: BTreeMap<String, String>,
     /// The cluster's identity, as it is kept on disk.
     pub cluster: ClusterMark,
+    /// The cluster that the kubelet belonged to when the API server last answered, where it was kept.
+    pub kubelet_cluster: Option<KubeletCluster>,
     /// Checkpoints of the original program (`<ns>-<name>.json`), by parent.
     pub legacy: BTreeMap<PodKey, LegacyFiles>,
+}
+
+impl OnDisk {
+    /// Orders the copies of a lineage, the newest last.
+    pub fn order<'a>(&self, key: &'a PodKey) -> (i64, &'a PodKey) {
+        (self.captured_at, key)
+    }
+
+    /// Its owner makes another pod in its place, here: each node has one of a `DaemonSet`, and a pod of a `StatefulSet`
+    /// comes back under its name; of others a successor was seen here.
+    pub fn is_expected_back(&self) -> bool {
+        matches!(self.lineage.kind.as_str(), "DaemonSet" | "StatefulSet") || self.successor_seen
+    }
+}
+
+impl Inventory {
+    /// The other copies of its lineage.
+    pub fn siblings<'a>(
+        &'a self,
+        key: &PodKey,
+        copy: &OnDisk,
+    ) -> impl Iterator<Item = (&'a PodKey, &'a OnDisk)> + use<'a> {
+        let (key, lineage) = (key.clone(), copy.lineage.clone());
+        self.checkpoints.iter().filter(move |(k, c)| **k != key && c.lineage == lineage)
+    }
+
+    /// The lineage has another copy that is not retired, or a newer retired one.
+    pub fn has_better_copy(&self, key: &PodKey, copy: &OnDisk) -> bool {
+        self.siblings(key, copy).any(|(k, c)| c.retired.is_none() || c.order(k) > copy.order(key))
+    }
+
+    /// A retired copy that is not with the kubelet would be brought back all the same: the last of a lineage whose owner
+    /// was to have another pod here.
+    pub fn retired_comes_back(&self, key: &PodKey, copy: &OnDisk) -> bool {
+        copy.is_expected_back() && !self.has_better_copy(key, copy)
+    }
 }
 
 /// Which cluster the checkpoints are from: the UID of its namespace kube-system.
@@ -176,6 +229,8 @@ pub struct Snapshot {
     pub runtime: Observation<NodePods>,
     /// The kubelet process, where its socket can be seen.
     pub kubelet: Option<KubeletIdentity>,
+    /// The cluster that the kubelet belongs to, where its kubeconfig can be read.
+    pub kubelet_cluster: Option<KubeletCluster>,
     /// Our directories.
     pub disk: Observation<Inventory>,
     /// What works less well than it should and stops nothing (credentials that cannot be used, a directory that cannot

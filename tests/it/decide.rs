@@ -1,6 +1,7 @@
 //! Whole stories through `decide`: what a node does from a power cut to the hand-back, a rollout, an uninstallation.
 
 mod extremes;
+mod misread;
 mod own;
 mod wake;
 
@@ -240,14 +241,6 @@ fn a_held_pod_is_left_alone() {
     let mut world = saved_and_up();
     world.disk().held.insert(key("web-1"));
     world.power_cut_offline();
-    assert_eq!(world.pass().steps, vec![]);
-}
-
-#[test]
-fn pods_of_namespaces_that_are_not_watched_are_not_gone() {
-    let mut world = saved_and_up();
-    world.snapshot.scope = pod_checkpointer::pod::snapshot::Scope::Only(["other".to_owned()].into());
-    world.gone_from_api("web-1");
     assert_eq!(world.pass().steps, vec![]);
 }
 

@@ -80,7 +80,7 @@ fn a_deployments_pod_stands(#[case] path: &str, #[case] value: Value, #[case] st
 #[case("Preempting", true)]
 #[case("Evicted", true)]
 #[case("UnexpectedAdmissionError", true)]
-#[case("Terminated", false)]
+#[case("Error", false)]
 #[case("", false)]
 fn a_failed_pod_of_a_daemonset_or_of_nobody_is_rejected_or_gone(#[case] reason: &str, #[case] rejected: bool) {
     for owners in [json!([]), json!([{"kind": "DaemonSet", "name": "d", "controller": true}])] {
@@ -90,6 +90,34 @@ fn a_failed_pod_of_a_daemonset_or_of_nobody_is_rejected_or_gone(#[case] reason: 
         assert_eq!(matches!(standing, Standing::Rejected { .. }), rejected, "{standing:?}");
         assert_eq!(matches!(standing, Standing::Gone { .. }), !rejected, "{standing:?}");
     }
+}
+
+/// The condition that the kubelet leaves on every pod that it ends by itself.
+fn ended_by_the_kubelet(reason: &str) -> Value {
+    let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"});
+    with("/status", json!({"phase": "Failed", "reason": reason, "conditions": [condition]}))
+}
+
+#[rstest]
+#[case::of_today(ended_by_the_kubelet("Terminated"))]
+#[case::by_its_reason_alone(with("/status", json!({"phase": "Failed", "reason": "Terminated"})))]
+#[case::refused_while_it_lasts(with("/status", json!({"phase": "Failed", "reason": "NodeShutdown"})))]
+#[case::by_its_condition_alone(ended_by_the_kubelet(""))]
+fn a_pod_that_the_node_shut_down_is_not_gone(#[case] pod: Value) {
+    assert_eq!(parent(&pod).standing, Standing::ShutDown);
+    let mut deleted = pod;
+    set(&mut deleted, "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
+    assert!(matches!(parent(&deleted).standing, Standing::Gone { .. }), "its owner wants it away");
+}
+
+#[rstest]
+#[case("Evicted")]
+#[case("Preempting")]
+fn an_eviction_is_no_shutdown_though_it_has_the_condition(#[case] reason: &str) {
+    assert!(matches!(parent(&ended_by_the_kubelet(reason)).standing, Standing::Gone { .. }), "of a Deployment");
+    let mut bare = ended_by_the_kubelet(reason);
+    bare["metadata"]["ownerReferences"] = json!([]);
+    assert!(matches!(parent(&bare).standing, Standing::Rejected { .. }), "of nobody");
 }
 
 fn gone(why: &str) -> Standing {

@@ -21,6 +21,8 @@ pub struct World {
     pub memory: Memory,
     pub timings: Timings,
     pub now: BootInstant,
+    /// The runtime's last list stays as old as it is.
+    pub runtime_is_quiet: bool,
     serial: i64,
 }
 
@@ -40,16 +42,24 @@ impl World {
             node_name: "n1".into(),
             own: None,
             scope: Scope::Only(BTreeSet::from(["ns".to_owned()])),
-            api: Api { answer: Answer::Listed(BTreeMap::new()), at: now, silent_for: None },
+            api: Api { answer: Answer::Listed(BTreeMap::new()), refused: BTreeMap::new(), at: now, silent_for: None },
             cluster: None,
             faults: Vec::new(),
             scheduling: None,
             runtime: Observation::Seen(NodePods::default(), now),
             kubelet: Some(KubeletIdentity { inode: 1, ctime: 1 }),
+            kubelet_cluster: None,
             disk: Observation::Seen(Inventory::default(), now),
             captures: BTreeMap::new(),
         };
-        Self { snapshot, memory: Memory::default(), timings: Timings::default(), now, serial: 0 }
+        Self {
+            snapshot,
+            memory: Memory::default(),
+            timings: Timings::default(),
+            now,
+            runtime_is_quiet: false,
+            serial: 0,
+        }
     }
 
     /// Its own instance, `ns/<name>`, of DaemonSet `agent`.
@@ -67,7 +77,7 @@ impl World {
         }
         match &mut self.snapshot.api.answer {
             Answer::Listed(parents) => parents,
-            Answer::Refused(_) | Answer::Unavailable(_) => unreachable!("set above"),
+            Answer::Refused(_) | Answer::OtherCluster(_) | Answer::Unavailable(_) => unreachable!("set above"),
         }
     }
 
@@ -93,13 +103,15 @@ impl World {
     pub fn api_unavailable(&mut self) {
         self.snapshot.api = Api {
             answer: Answer::Unavailable("connection refused".into()),
+            refused: BTreeMap::new(),
             at: self.now,
             silent_for: Some(Duration::from_secs(30)),
         };
     }
 
     pub fn api_refuses(&mut self) {
-        self.snapshot.api = Api { answer: Answer::Refused("401".into()), at: self.now, silent_for: None };
+        let answer = Answer::Refused("401".into());
+        self.snapshot.api = Api { answer, refused: BTreeMap::new(), at: self.now, silent_for: None };
     }
 
     /// The API confirms what it said before.
@@ -219,6 +231,9 @@ impl World {
 
     /// One decision; its effects on the disk happen, those elsewhere do not.
     pub fn pass(&mut self) -> Decision {
+        if let (Observation::Seen(_, at), false) = (&mut self.snapshot.runtime, self.runtime_is_quiet) {
+            *at = self.now;
+        }
         let decision = decide(&self.snapshot, &self.memory, &self.timings, self.now);
         self.memory = decision.memory.clone();
         for step in decision.steps.clone() {
@@ -259,6 +274,7 @@ impl World {
             Step::RemoveSandboxes { sandboxes, .. } => {
                 self.node().sandboxes.retain(|s| !sandboxes.contains(&s.id));
             }
+            Step::RecordKubelet(cluster) => disk.kubelet_cluster = Some(cluster),
             Step::RecordCluster(_) | Step::Refresh(_) | Step::StepDown | Step::RecordApiRead => {}
         }
     }

@@ -1,6 +1,7 @@
-//! Act: carries out complete steps and chooses nothing. A step that fails does not stop the others.
+//! Act: carries out complete steps and chooses nothing. A step that fails does not stop the others, except those that stand
+//! on it: where a parent's sandbox could not be removed, its twin is not started beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::capture::{CaptureError, Capturer};
@@ -54,8 +55,15 @@ impl Executor {
     pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> Outcome {
         let mut outcome = Outcome::default();
         self.capturer.begin_round();
+        let mut occupied = BTreeSet::new();
         for step in steps {
+            let (pod, failures) = (removed_from(&step), outcome.failed.len());
+            let step = match step {
+                Step::Activate(keys) => Step::Activate(outcome.free(keys, &occupied)),
+                other => other,
+            };
             self.one(step, parents, &mut outcome).await;
+            occupied.extend(pod.filter(|_| outcome.failed.len() > failures));
         }
         outcome
     }
@@ -75,6 +83,9 @@ impl Executor {
             Step::RemoveAssets(key) => outcome.disk("remove-assets", &key, self.store.remove_assets(&key)),
             Step::RecordCluster(uid) => {
                 outcome.disk_of_node("record-cluster", self.store.record_cluster(&uid).map(drop));
+            }
+            Step::RecordKubelet(cluster) => {
+                outcome.disk_of_node("record-kubelet", self.store.record_kubelet(&cluster).map(drop));
             }
             Step::RecordApiRead => {
                 if let Err(why) = self.store.record_api_read(clock::epoch_seconds()) {
@@ -118,7 +129,25 @@ impl Executor {
     }
 }
 
+/// The pod whose sandboxes a step removes.
+fn removed_from(step: &Step) -> Option<PodKey> {
+    match step {
+        Step::RemoveSandboxes { pod, .. } => Some(pod.clone()),
+        _ => None,
+    }
+}
+
 impl Outcome {
+    /// Those of which nothing else runs, as far as the steps before went well; the others are tried again.
+    fn free(&mut self, keys: Vec<PodKey>, occupied: &BTreeSet<PodKey>) -> Vec<PodKey> {
+        let (occupied, free): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| occupied.contains(key));
+        for key in occupied {
+            let why = "waits until its parent's sandbox is removed: two of it would run".to_owned();
+            self.failed.push(StepFailed { step: "activate", on: key.to_string(), why });
+        }
+        free
+    }
+
     fn fail(&mut self, step: &'static str, on: &str, why: &(dyn std::error::Error + 'static)) {
         self.failed.push(StepFailed { step, on: on.to_owned(), why: chain(why) });
     }

@@ -1,6 +1,7 @@
 //! Observe: fills one [`Snapshot`] from the sources as they stand. Judges nothing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Observer {
     pub runtime: RuntimeWatch,
     /// The kubelet.
     pub kubelet: KubeletDir,
+    /// The kubelet's kubeconfig, where it was given.
+    pub kubelet_kubeconfig: Option<PathBuf>,
     /// Our directories.
     pub store: Arc<Store>,
     /// The latest of [`Self::runtime`].
@@ -76,6 +79,7 @@ impl Observer {
             scheduling: self.scheduling.clone(),
             runtime: self.pods.borrow_and_update().clone(),
             kubelet: self.kubelet.identity(),
+            kubelet_cluster: self.kubelet.cluster(self.kubelet_kubeconfig.as_deref()),
             disk: inventory.clone(),
             faults: self.faults.iter().cloned().chain(self.client.faults()).collect(),
             captures: self.captures.clone(),

@@ -19,7 +19,7 @@ use crate::pod::memory::Memory;
 use crate::pod::parent::Parent;
 use crate::pod::plan::Decision;
 use crate::pod::report::{Phase, PodReport};
-use crate::pod::snapshot::{Answer, Api, CaptureFailure, Snapshot};
+use crate::pod::snapshot::{Api, CaptureFailure, Snapshot};
 use crate::pod::timings::Timings;
 
 /// Longest that changes on disk, in the API or on the node are gathered before a pass looks at them.
@@ -31,6 +31,8 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Passes in a row that each changed the disk, before others get a turn.
 const AT_ONCE: u32 = 16;
+/// A pass asks the runtime again at most so often: an answer of the API that took its time makes the first one old.
+const RUNTIME_ASKED: u32 = 2;
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,13 +118,16 @@ impl<A: PassObserver> Reconciler<A> {
     /// Decides, asks what the decision hangs on, and decides again; each question once, in whatever order they come up.
     async fn decide(&mut self, memory: &Memory) -> (Snapshot, Decision) {
         self.observer.scheduling = None;
-        let mut api_asked = false;
+        let (mut api_asked, mut runtime_asked) = (false, 0);
         loop {
             let snapshot = self.observer.observe(memory);
             let decision = decide(&snapshot, memory, &self.timings, clock::now());
             if decision.ask_api && !api_asked {
                 api_asked = true;
                 self.observer.reader.ask().await;
+            } else if decision.ask_runtime && runtime_asked < RUNTIME_ASKED {
+                runtime_asked += 1;
+                self.observer.runtime.refresh().await;
             } else if let (Some(own), None) = (&decision.ask_scheduling, &self.observer.scheduling) {
                 self.observer.ask_scheduling(own).await;
             } else {
@@ -133,10 +138,7 @@ impl<A: PassObserver> Reconciler<A> {
 
     async fn act(&mut self, snapshot: &Snapshot, decision: &Decision) -> Outcome {
         let none = BTreeMap::new();
-        let parents = match &snapshot.api.answer {
-            Answer::Listed(parents) => parents,
-            Answer::Refused(_) | Answer::Unavailable(_) => &none,
-        };
+        let parents = snapshot.api.answer.parents().unwrap_or(&none);
         let outcome = self.executor.carry_out(decision.steps.clone(), parents).await;
         for failure in &outcome.failed {
             tracing::error!(step = failure.step, on = %failure.on, "{}", failure.why);

@@ -25,6 +25,7 @@ impl Store {
         let assets = self.asset_dirs();
         let mut inventory = Inventory {
             cluster: self.cluster(),
+            kubelet_cluster: self.kubelet_cluster(),
             orphans: self.orphans(&assets, &legacy, &read)?.into_iter().collect(),
             legacy,
             ..Inventory::default()

@@ -10,10 +10,13 @@ use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic::{self, Written};
 use crate::pod::annotation;
 use crate::pod::key::{PodKey, Uid};
+use crate::pod::runtime::KubeletCluster;
 use crate::pod::snapshot::ClusterMark;
 
 /// Bytes of a file with one fact in it, at most.
 const LIMIT: u64 = 1 << 10;
+/// The same of the kubelet's cluster: a server and some dozens of keys.
+const KUBELET_LIMIT: u64 = 16 << 10;
 
 impl Store {
     /// Keeps the identity of the cluster.
@@ -35,6 +38,19 @@ impl Store {
         }
     }
 
+    /// Keeps which cluster the kubelet belongs to.
+    pub fn record_kubelet(&self, cluster: &KubeletCluster) -> Result<Written, StoreError> {
+        let _writing = self.writing();
+        let text = format!("{}\n", serde_json::json!(cluster));
+        Ok(atomic::write(&*self.files, names::KUBELET, text.as_bytes(), MANIFEST_MODE)?)
+    }
+
+    /// What [`Store::record_kubelet`] kept; a mark that cannot be read counts as none, and the next replaces it.
+    pub fn kubelet_cluster(&self) -> Option<KubeletCluster> {
+        let text = self.files.read(names::KUBELET, KUBELET_LIMIT).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     /// Keeps when the API last answered, seconds since the epoch.
     pub fn record_api_read(&self, epoch_seconds: i64) -> Result<Written, StoreError> {
         let _writing = self.writing();
@@ -49,7 +65,7 @@ impl Store {
     /// Forgets the cluster: nothing of it is left here.
     pub fn forget_cluster(&self) -> Result<(), StoreError> {
         let _writing = self.writing();
-        for name in [names::CLUSTER, names::API_READ] {
+        for name in [names::CLUSTER, names::API_READ, names::KUBELET] {
             self.remove_if_there(name)?;
         }
         Ok(self.files.sync_dir("")?)

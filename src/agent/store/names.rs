@@ -9,6 +9,8 @@ pub(super) const MANIFESTS: &str = "manifests";
 pub(super) const INACTIVE: &str = "inactive-manifests";
 /// When the API last answered; only where a checkpoint has a `max-offline`.
 pub(super) const API_READ: &str = "checkpoint-last-api-read";
+/// Which cluster the kubelet belongs to.
+pub(super) const KUBELET: &str = "checkpoint-kubelet";
 /// The cluster's identity.
 pub(super) const CLUSTER: &str = "checkpoint-cluster";
 

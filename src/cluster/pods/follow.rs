@@ -1,5 +1,6 @@
 //! This node's pods behind [`super::PodReader`]: what a list and a watch say of them is published, and who asks is answered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::identity::{ClusterMatch, Guard};
 use crate::cluster::list_watch::event::WatchEvent;
-use crate::cluster::list_watch::{Collection, Disconnect, ListWatch, Page, WatchHandler};
+use crate::cluster::list_watch::{Collection, Disconnect, ListWatch, Listed, Page, WatchHandler};
 use crate::cluster::requests;
 use crate::moment::BootInstant;
 use crate::pod::snapshot::{Answer, Api, Scope};
@@ -22,6 +23,10 @@ use crate::pod::snapshot::{Answer, Api, Scope};
 /// What is known of the pods, and who is to know it.
 struct Follower {
     client: ApiClient,
+    /// Of each collection; none where there is one of all namespaces.
+    namespaces: Vec<String>,
+    /// Namespaces that were refused by the last list, and why.
+    refused: BTreeMap<String, String>,
     filter: PodFilter,
     guard: Arc<Guard>,
     cache: PodCache,
@@ -47,11 +52,17 @@ pub(super) async fn run(
         Scope::Only(all) => all.iter().map(|namespace| pods(Some(namespace.as_str()))).collect(),
     };
     let list_watch = ListWatch::new(client.clone(), collections, config.pace);
+    let namespaces = match &config.scope {
+        Scope::All => Vec::new(),
+        Scope::Only(all) => all.iter().cloned().collect(),
+    };
     let mut follower = Follower {
         client,
+        namespaces,
         filter: PodFilter { node: config.node, keep_annotations: config.keep_annotations },
         guard,
         cache: PodCache::default(),
+        refused: BTreeMap::new(),
         publish,
         asks,
         pending: Vec::new(),
@@ -80,7 +91,7 @@ impl WatchHandler for Follower {
     /// Another cluster's list says nothing about our pods.
     async fn check_server(&self, client: &ApiClient, limit: Duration) -> Result<(), ApiError> {
         match self.guard.check(client, limit).await? {
-            ClusterMatch::Another(why) => Err(ApiError::Unauthorized(why)),
+            ClusterMatch::Another(why) => Err(ApiError::OtherCluster(why)),
             ClusterMatch::Same(_) | ClusterMatch::Unguarded => Ok(()),
         }
     }
@@ -89,7 +100,7 @@ impl WatchHandler for Follower {
         self.guard.look_again();
     }
 
-    fn listed(&mut self, outcome: Result<Vec<pod_list::Page>, ApiError>) {
+    fn listed(&mut self, outcome: Result<Listed<pod_list::Page>, ApiError>) {
         self.publish_list(outcome);
         if let Some(first) = self.first.take() {
             // Nobody waits only where the handle is already gone.
@@ -130,25 +141,28 @@ impl WatchHandler for Follower {
 
 impl Follower {
     /// Publishes the outcome of a list and answers everyone who asked before it ended.
-    fn publish_list(&mut self, outcome: Result<Vec<pod_list::Page>, ApiError>) {
+    fn publish_list(&mut self, outcome: Result<Listed<pod_list::Page>, ApiError>) {
         let answer = match outcome {
-            Ok(pages) => {
-                for complaint in self.cache.replace(pages) {
+            Ok(listed) => {
+                for complaint in self.cache.replace(listed.pages) {
                     warn!(%complaint, "a pod object of the API server cannot be read; it is left out");
                 }
+                self.note_refused(listed.refused);
                 Answer::Listed(self.cache.pods().clone())
             }
+            Err(ApiError::OtherCluster(why)) => Answer::OtherCluster(why),
             Err(e) if e.is_refusal() => Answer::Refused(e.to_string()),
             // A 404 or 400 for a list of pods comes from no API server worth the name.
             Err(e) => Answer::Unavailable(e.to_string()),
         };
         let at = clock::now();
+        let refused = &self.refused;
         self.publish.send_if_modified(|api| {
-            let changed = differs(&api.answer, &answer);
+            let changed = differs(&api.answer, &answer) || api.refused != *refused;
             if std::mem::discriminant(&api.answer) != std::mem::discriminant(&answer) {
                 log_turn(&answer, &self.client);
             }
-            *api = Api { answer, at, silent_for: None };
+            *api = Api { answer, refused: refused.clone(), at, silent_for: None };
             changed
         });
         while let Ok(ask) = self.asks.try_recv() {
@@ -158,6 +172,19 @@ impl Follower {
             // An asker that gave up waiting is fine.
             let _ = ask.send(self.publish.borrow().clone());
         }
+    }
+}
+
+impl Follower {
+    /// One namespace that is refused says nothing of the others.
+    fn note_refused(&mut self, refused: Vec<(usize, ApiError)>) {
+        let by_namespace =
+            |(index, why): (usize, ApiError)| Some((self.namespaces.get(index)?.clone(), why.to_string()));
+        let refused: BTreeMap<String, String> = refused.into_iter().filter_map(by_namespace).collect();
+        for (namespace, why) in refused.iter().filter(|(namespace, _)| !self.refused.contains_key(*namespace)) {
+            warn!(%namespace, %why, "a namespace is refused: nothing in it is saved or retired; see rbac/");
+        }
+        self.refused = refused;
     }
 }
 
@@ -173,6 +200,8 @@ fn differs(before: &Answer, after: &Answer) -> bool {
 fn log_turn(answer: &Answer, client: &ApiClient) {
     match answer {
         Answer::Listed(pods) => info!(server = client.address(), parents = pods.len(), "the API server answers"),
-        Answer::Refused(why) | Answer::Unavailable(why) => warn!(%why, "the API server gives no answer to rely on"),
+        Answer::Refused(why) | Answer::OtherCluster(why) | Answer::Unavailable(why) => {
+            warn!(%why, "the API server gives no answer to rely on")
+        }
     }
 }

@@ -102,3 +102,48 @@ fn the_configuration_tells_manifests_and_runtime() {
     file(&dir, "config.yaml", "staticPodPath: [1]");
     assert!(matches!(kubelet.static_pod_path(), Err(KubeletError::Malformed { .. })));
 }
+
+const CA: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBoTCCAUegAwIBAgIUKQX1qSQtTg8GxOE9CkfEdh047jUwCgYIKoZIzj0EAwIw
+JTEjMCEGA1UEAwwaYSBDQSBub2JvZHkgaGFzIHRoZSBrZXkgb2YwIBcNMjYxMTIx
+MDQzMjIxWhgPMjEyNjEwMjgwNDMyMjFaMCUxIzAhBgNVBAMMGmEgQ0Egbm9ib2R5
+IGhhcyB0aGUga2V5IG9mMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEIMhofFg
+lo2qAnHak2SfUXF+AyiZT6pMVZnzZstp8kx7kzi4+j31jZSz64WdnrZoBzYk8VEL
+2AVTL0b/qbrD66NTMFEwHQYDVR0OBBYEFI2lkLOjMpQPBCTXGrZdQrAUtaNEMB8G
+A1UdIwQYMBaAFI2lkLOjMpQPBCTXGrZdQrAUtaNEMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDSAAwRQIhAK/6dKG42FRG8b+QMfVzUWCA+5YNtlzfE/yhJ9gS
+UDt5AiAf2z0A0BjD9tFCT0JHiqdV5R+KNVALSyZADRtSczF2ig==
+-----END CERTIFICATE-----
+";
+
+/// What the kubeconfig of a kubelet says of its cluster.
+fn cluster_of(server: &str, ca: &str) -> Option<KubeletCluster> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kubelet.conf");
+    let text = format!("clusters: [{{name: c, cluster: {{server: {server:?}, {ca}}}}}]\n");
+    std::fs::write(&path, text).unwrap();
+    KubeletDir::new(dir.path()).cluster(Some(&path))
+}
+
+#[test]
+fn the_kubelets_cluster_is_its_server_and_its_cas_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.crt");
+    std::fs::write(&file, CA).unwrap();
+    let by_data =
+        cluster_of("https://api:6443", &format!("certificate-authority-data: {}", BASE64.encode(CA))).unwrap();
+    let by_file = cluster_of("https://api:6443", &format!("certificate-authority: {}", file.display())).unwrap();
+    assert_eq!(by_data, by_file);
+    assert_eq!((by_data.server.as_str(), by_data.authorities.len()), ("https://api:6443", 1));
+    assert_eq!(cluster_of("https://api:6443", "").unwrap().authorities.len(), 0);
+}
+
+#[test]
+fn a_damaged_kubeconfig_says_nothing_of_the_cluster() {
+    assert_eq!(cluster_of("api:6443", ""), None, "no scheme: no kubelet could use it");
+    assert_eq!(cluster_of("", ""), None);
+    assert_eq!(cluster_of("https://api:6443", "certificate-authority: /nowhere/ca.crt"), None);
+    assert_eq!(cluster_of("https://api:6443", "certificate-authority-data: '!'"), None);
+    assert_eq!(KubeletDir::new("/nowhere").cluster(Some(Path::new("/nowhere/kubelet.conf"))), None);
+}

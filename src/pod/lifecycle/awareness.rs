@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::moment::Observation;
-use crate::pod::key::ContainerId;
+use crate::pod::key::{ContainerId, SandboxId};
 use crate::pod::memory::KubeletMemory;
 use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, Source};
 
@@ -36,11 +36,13 @@ pub fn judge(
         (None, Some(seen)) => !seen.running.is_empty(),
         (_, None) => false,
     };
-    if fresh_start && identity.is_some() && next.identity != identity {
+    // Only an aware kubelet ends pods of the API; what this agent ends it has taken out beforehand.
+    let ended = seen.as_ref().is_some_and(|seen| !memory.ready.is_subset(&seen.ready));
+    if (fresh_start || ended) && identity.is_some() && next.identity != identity {
         next.proven = identity;
     }
     if let Some(seen) = seen {
-        next.known = Some(seen.all);
+        (next.known, next.ready) = (Some(seen.all), seen.ready);
     }
     let same = |other: Option<KubeletIdentity>| identity.is_some() && other == identity;
     let kubelet = if same(next.identity) || same(next.proven) { Kubelet::Aware } else { Kubelet::Blind };
@@ -50,11 +52,14 @@ pub fn judge(
 struct ApiSourced {
     all: BTreeSet<ContainerId>,
     running: BTreeSet<ContainerId>,
+    ready: BTreeSet<SandboxId>,
 }
 
 fn api_sourced(node: &NodePods) -> ApiSourced {
-    let containers = || node.sandboxes.iter().filter(|s| s.source == Source::Api).flat_map(|s| &s.containers);
+    let sandboxes = || node.sandboxes.iter().filter(|s| s.source == Source::Api);
+    let containers = || sandboxes().flat_map(|s| &s.containers);
     ApiSourced {
+        ready: sandboxes().filter(|s| s.ready).map(|s| s.id.clone()).collect(),
         all: containers().map(|c| c.id.clone()).collect(),
         running: containers().filter(|c| c.state == ContainerState::Running).map(|c| c.id.clone()).collect(),
     }

@@ -40,7 +40,7 @@ pub fn displaced(pass: &Pass) -> BTreeMap<PodKey, Claimant> {
 }
 
 fn active<'p>(pass: &'p Pass) -> impl Iterator<Item = (&'p PodKey, i64)> {
-    pass.disk.checkpoints.iter().filter(|(_, c)| c.active && c.retired.is_none()).map(|(k, c)| (k, c.captured_at))
+    pass.disk.checkpoints.iter().filter(|(_, c)| c.active).map(|(k, c)| (k, c.captured_at))
 }
 
 /// Members of a lineage with an active twin here, without a copy of their own.

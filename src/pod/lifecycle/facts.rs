@@ -46,15 +46,13 @@ impl<'a> Pass<'a> {
         now: BootInstant,
     ) -> Self {
         let mut memory = memory.clone();
-        let parents = match &snapshot.api.answer {
-            Answer::Listed(parents) => parents,
-            Answer::Refused(_) | Answer::Unavailable(_) => &NO_PARENTS,
-        };
+        let parents = snapshot.api.answer.parents().unwrap_or(&NO_PARENTS);
         let good_read = matches!(snapshot.api.answer, Answer::Listed(_))
             && memory.last_api_read.is_none_or(|last| snapshot.api.at > last);
         if good_read {
             memory.last_api_read = Some(snapshot.api.at);
-            memory.members = parents.values().map(|p| (p.key.clone(), p.lineage.clone())).collect();
+            memory.members.retain(|key, _| snapshot.api.refused.contains_key(key.namespace()));
+            memory.members.extend(parents.values().map(|p| (p.key.clone(), p.lineage.clone())));
         }
         let (kubelet, kubelet_memory) = judge(&memory.kubelet, snapshot.kubelet, &snapshot.runtime, good_read);
         memory.kubelet = kubelet_memory;
@@ -69,20 +67,31 @@ impl<'a> Pass<'a> {
         let limit = match self.snapshot.api.answer {
             Answer::Listed(_) => self.timings.fresh,
             // The reader goes on trying by itself, every few seconds: no need to ask each time.
-            Answer::Refused(_) | Answer::Unavailable(_) => self.timings.fresh * 5,
+            Answer::Refused(_) | Answer::OtherCluster(_) | Answer::Unavailable(_) => self.timings.fresh * 5,
         };
         self.snapshot.api.at == BootInstant(0) || self.now.since(self.snapshot.api.at) > limit
+    }
+
+    /// The runtime's last list is too old for a decision to hang on it.
+    pub fn runtime_is_stale(&self) -> bool {
+        match &self.snapshot.runtime {
+            Observation::Seen(_, at) => self.now.since(*at) > self.timings.fresh,
+            Observation::Unavailable(_) => false,
+        }
     }
 
     /// How the API sees this parent.
     pub fn view(&self, key: &PodKey) -> PodView {
         match &self.snapshot.api.answer {
+            _ if !self.snapshot.scope.covers(key.namespace()) => PodView::OutOfScope,
             Answer::Unavailable(_) => PodView::Unavailable,
             Answer::Refused(_) => PodView::Refused,
-            Answer::Listed(_) if !self.snapshot.scope.covers(key.namespace()) => PodView::Refused,
+            Answer::OtherCluster(_) => PodView::OtherCluster,
+            Answer::Listed(_) if self.snapshot.api.refused.contains_key(key.namespace()) => PodView::Refused,
             Answer::Listed(parents) => match parents.get(key).map(|p| &p.standing) {
                 Some(Standing::Here { ready }) => PodView::Here { ready: *ready },
                 Some(Standing::Rejected { .. }) => PodView::Rejected,
+                Some(Standing::ShutDown) => PodView::ShutDown,
                 Some(Standing::Gone { .. }) | None => PodView::Gone,
             },
         }
@@ -143,16 +152,20 @@ impl<'a> Pass<'a> {
         let now = self.now;
         let restarts = self.restarts(key);
         let (twin_alive, exited) = (self.twin_alive(key), self.exited_containers(key));
+        let unstarted = node == OnNode::Starting && !self.has_main_container(key);
+        let active = self.disk.checkpoints.get(key).is_some_and(|copy| copy.active);
+        let api_answers = matches!(self.snapshot.api.answer, Answer::Listed(_));
         let memory = self.memory.pods.entry(key.clone()).or_default();
         keep(&mut memory.down_since, node == OnNode::Down, now);
         keep(&mut memory.degraded_since, node == OnNode::Degraded, now);
+        keep(&mut memory.unstarted_since, unstarted, now);
         match node {
             OnNode::Up | OnNode::Down | OnNode::Unknown => memory.crash = None,
             OnNode::Starting | OnNode::Degraded | OnNode::Crashed => {
                 memory.crash.get_or_insert(CrashMemory { since: now, restarts });
             }
         }
-        if phase == Phase::Active && memory.activation.is_none() {
+        if active && memory.activation.is_none() {
             // Activated before the memory was lost: what runs now counts as new, what lies dead does not.
             memory.activation = Some(Activation { at: now, containers: exited });
         }
@@ -162,9 +175,13 @@ impl<'a> Pass<'a> {
             yielding.twin_dead_at.get_or_insert(now);
         }
         match (phase, view) {
-            (Phase::Retiring, PodView::Gone) => count_grace(memory, now),
+            (Phase::Retiring, PodView::Gone | PodView::ShutDown) => count_grace(memory, now),
+            (Phase::Retiring, PodView::OutOfScope) if api_answers => count_grace(memory, now),
             // An outage neither counts nor starts the count anew.
-            (Phase::Retiring, PodView::Unavailable | PodView::Refused) => {
+            (
+                Phase::Retiring,
+                PodView::Unavailable | PodView::Refused | PodView::OtherCluster | PodView::OutOfScope,
+            ) => {
                 memory.gone.iter_mut().for_each(|g| g.counted_to = None);
             }
             _ => memory.gone = None,
@@ -199,6 +216,9 @@ impl<'a> Pass<'a> {
             kubelet: self.kubelet,
             down_for: for_how_long(memory.down_since),
             degraded_for: for_how_long(memory.degraded_since),
+            unstarted_for: for_how_long(memory.unstarted_since),
+            rejoined: self.rejoined(),
+            replaced: copy.is_some_and(|c| self.is_replaced(key, c)),
             crash_looping: memory.crash.as_ref().is_some_and(|c| {
                 self.now.since(c.since) >= self.timings.crash_window
                     && self.restarts(key).saturating_sub(c.restarts) >= self.timings.crash_restarts
@@ -213,7 +233,7 @@ impl<'a> Pass<'a> {
             active: copy.is_some_and(|c| c.active),
             better_copy: copy.is_some_and(|c| self.has_better_copy(key, c)),
             lineage_down: copy.is_some_and(|c| self.lineage_is_down(c)),
-            expected_back: copy.is_some_and(|c| c.lineage.kind == "DaemonSet" || c.successor_seen),
+            expected_back: copy.is_some_and(OnDisk::is_expected_back),
             grace_passed: memory
                 .gone
                 .as_ref()
@@ -238,6 +258,27 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The kubelet belongs to another cluster than when the API server last answered. What cannot be read changes nothing.
+    fn rejoined(&self) -> bool {
+        match (&self.snapshot.kubelet_cluster, &self.disk.kubelet_cluster) {
+            (Some(now), Some(then)) => !now.is_same(then),
+            _ => false,
+        }
+    }
+
+    /// A later member of the lineage runs here, Ready and saved: this one's owner has what it wanted.
+    fn is_replaced(&self, key: &PodKey, copy: &OnDisk) -> bool {
+        self.siblings(key, copy).any(|(k, c)| {
+            let ready = Standing::Here { ready: true };
+            c.order(k) > copy.order(key) && self.parents.get(k).is_some_and(|p| p.standing == ready && p.uid == c.uid)
+        })
+    }
+
+    fn has_main_container(&self, key: &PodKey) -> bool {
+        let names = self.main_names(key);
+        ready_sandbox(&self.sandboxes(key)).is_some_and(|s| !main_containers(s, &names).is_empty())
+    }
+
     fn running_uid(&self, key: &PodKey) -> Option<Uid> {
         ready_sandbox(&self.sandboxes(key)).map(|s| s.uid.clone())
     }
@@ -259,16 +300,15 @@ impl<'a> Pass<'a> {
     }
 
     fn has_better_copy(&self, key: &PodKey, copy: &OnDisk) -> bool {
-        self.siblings(key, copy).any(|(k, c)| c.retired.is_none() || (c.captured_at, k) > (copy.captured_at, key))
+        self.disk.has_better_copy(key, copy)
     }
 
     fn is_newest(&self, key: &PodKey, copy: &OnDisk) -> bool {
-        !self.siblings(key, copy).any(|(k, c)| (c.captured_at, k) > (copy.captured_at, key))
+        !self.siblings(key, copy).any(|(k, c)| c.order(k) > copy.order(key))
     }
 
     fn siblings(&self, key: &PodKey, copy: &OnDisk) -> impl Iterator<Item = (&'a PodKey, &'a OnDisk)> {
-        let (key, lineage) = (key.clone(), copy.lineage.clone());
-        self.disk.checkpoints.iter().filter(move |(k, c)| **k != key && c.lineage == lineage)
+        self.disk.siblings(key, copy)
     }
 
     fn lineage_is_down(&self, copy: &OnDisk) -> bool {

@@ -18,7 +18,7 @@ pub enum OnNode {
     Degraded,
     /// Sandbox ready, none running.
     Crashed,
-    /// No ready sandbox.
+    /// No ready sandbox, and nothing of it runs.
     Down,
     /// The runtime does not answer.
     Unknown,
@@ -64,7 +64,10 @@ pub fn on_node(
     now: BootInstant,
     up_after: Duration,
 ) -> OnNode {
-    let Some(sandbox) = ready_sandbox(sandboxes) else { return OnNode::Down };
+    let Some(sandbox) = ready_sandbox(sandboxes) else {
+        // A sandbox that was stopped by half, or whose pause process died: what runs in it still holds its ports.
+        return if is_alive(sandboxes) { OnNode::Degraded } else { OnNode::Down };
+    };
     let newest = main_containers(sandbox, names);
     if newest.is_empty() {
         return OnNode::Starting;
@@ -144,6 +147,13 @@ mod tests {
         let restarted =
             sandbox(true, vec![container("a", Exited, 1), container("a", Running, 2), container("b", Running, 1)]);
         assert_eq!(judged(&restarted, 60), OnNode::Up);
+    }
+
+    #[test]
+    fn what_runs_in_a_sandbox_that_is_not_ready_is_not_down() {
+        use ContainerState::{Exited, Running};
+        let half_stopped = sandbox(false, vec![container("a", Running, 1), container("b", Exited, 1)]);
+        assert_eq!(judged(&half_stopped, 60), OnNode::Degraded);
     }
 
     #[test]

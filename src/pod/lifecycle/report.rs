@@ -55,6 +55,10 @@ fn of_pod(pass: &Pass, key: &PodKey, phase: Phase, decision: String, facts: Opti
             reasons.push("may run twice: while this node is cut off its Deployment starts it elsewhere".to_owned());
         }
     }
+    let comes_back = copy.is_some_and(|c| phase != Phase::Retiring || c.active || pass.disk.retired_comes_back(key, c));
+    if copy.is_some() && !comes_back {
+        reasons.push("retired: its parent is gone, and it is not brought back".to_owned());
+    }
     reasons.extend(facts.and_then(|f| twin_trouble(pass, key, f)));
     PodReport {
         namespace: key.namespace().to_owned(),
@@ -63,6 +67,7 @@ fn of_pod(pass: &Pass, key: &PodKey, phase: Phase, decision: String, facts: Opti
         lineage: parent.map(|p| p.lineage.clone()).or_else(|| copy.map(|c| c.lineage.clone())),
         phase,
         restorable: copy.is_some_and(|c| pass.obstacle(c).is_none())
+            && comes_back
             && !refused_as_it_is(pass, key, parent.map(|p| &p.uid)),
         reasons,
         decision,
@@ -81,13 +86,25 @@ fn waiting_for(standing: Option<&Standing>) -> String {
         Some(Standing::Here { ready: true }) => "not saved yet: being saved now".to_owned(),
         Some(Standing::Here { ready: false }) => "not saved yet: it was never Ready on this node".to_owned(),
         Some(Standing::Rejected { reason }) => format!("not saved: the kubelet rejected it ({reason})"),
+        Some(Standing::ShutDown) => "not saved: it was shut down with the node".to_owned(),
         Some(Standing::Gone { why }) => format!("not saved: {why}"),
         None => "not saved".to_owned(),
     }
 }
 
 fn twin_trouble(pass: &Pass, key: &PodKey, facts: &Facts) -> Option<String> {
-    let activation = pass.memory.pods.get(key)?.activation.as_ref()?;
+    let memory = pass.memory.pods.get(key)?;
+    if let Some(since) = memory.yielding.as_ref().filter(|y| y.twin_dead_at.is_none()).map(|y| y.since)
+        && pass.now.since(since) >= pass.timings.yield_limit
+    {
+        let twin = key.twin(&pass.snapshot.node_name);
+        return Some(format!(
+            "its twin {twin} still runs {}s after its manifest was taken away to make room: see the kubelet's log for why \
+             it does not stop it (a blind kubelet stops nothing before it sees the API server)",
+            pass.now.since(since).as_secs()
+        ));
+    }
+    let activation = memory.activation.as_ref()?;
     if facts.phase != Phase::Active || pass.now.since(activation.at) < pass.timings.twin_limit {
         return None;
     }
@@ -107,8 +124,11 @@ fn evidence(pass: &Pass, facts: &Facts, row: &str) -> String {
         PodView::Here { ready: true } => "here, ready",
         PodView::Here { ready: false } => "here, not ready",
         PodView::Rejected => "rejected",
+        PodView::ShutDown => "shut down with the node",
         PodView::Gone => "gone",
+        PodView::OutOfScope => "not asked about",
         PodView::Refused => "API refuses us",
+        PodView::OtherCluster => "another cluster answers",
         PodView::Unavailable => "API unavailable",
     };
     let kubelet = if pass.kubelet == Kubelet::Aware { "aware" } else { "blind" };
@@ -119,8 +139,16 @@ fn notes(pass: &Pass) -> Vec<String> {
     let mut notes: Vec<String> =
         pass.disk.unreadable.iter().map(|(file, why)| format!("{file} is kept but cannot be used: {why}")).collect();
     notes.extend(pass.snapshot.faults.iter().cloned());
-    if let Answer::Refused(why) = &pass.snapshot.api.answer {
-        notes.push(format!("the API server refuses this agent, so nothing is retired: {why}"));
+    match &pass.snapshot.api.answer {
+        Answer::Refused(why) => {
+            notes.push(format!("the API server refuses this agent, so nothing is retired: {why}"));
+        }
+        Answer::OtherCluster(why) => notes.push(format!("nothing is brought back or retired: {why}")),
+        Answer::Listed(_) | Answer::Unavailable(_) => {}
     }
+    let refused = pass.snapshot.api.refused.iter();
+    notes.extend(refused.map(|(namespace, why)| {
+        format!("namespace {namespace} is refused to this agent, so nothing in it is saved or retired: {why}")
+    }));
     notes
 }

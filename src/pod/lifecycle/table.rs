@@ -18,10 +18,16 @@ pub enum PodView {
     },
     /// Refused by the kubelet, its object still there.
     Rejected,
+    /// Ended by the node's own shutdown, its object still there.
+    ShutDown,
     /// Will not run here again.
     Gone,
+    /// Its namespace is not one of ours any more, whatever the API says.
+    OutOfScope,
     /// The API answers, but not us.
     Refused,
+    /// Another cluster answers.
+    OtherCluster,
     /// The API does not answer.
     Unavailable,
 }
@@ -44,6 +50,12 @@ pub struct Facts {
     pub down_for: Duration,
     /// How long it has been [`OnNode::Degraded`].
     pub degraded_for: Duration,
+    /// How long its sandbox has been ready without a main container ever created.
+    pub unstarted_for: Duration,
+    /// The kubelet is of another cluster than when the API last answered.
+    pub rejoined: bool,
+    /// A later member of its lineage runs here, Ready and saved.
+    pub replaced: bool,
     /// Restarted often enough and never up in the crash window.
     pub crash_looping: bool,
     /// The copy on disk is of an older parent than the one that runs under this name.
@@ -115,6 +127,11 @@ pub enum RowAction {
 }
 
 impl RowAction {
+    /// Such a verdict stands only on a fresh list of the runtime.
+    pub fn hangs_on_runtime(self) -> bool {
+        matches!(self, Self::Activate | Self::StopParentAndActivate | Self::ActivateOverTried)
+    }
+
     /// Such a verdict stands only on a fresh answer of the API.
     pub fn hangs_on_api(self) -> bool {
         matches!(
@@ -144,7 +161,7 @@ macro_rules! rows {
 use Kubelet::{Aware, Blind};
 use OnNode::{Crashed, Degraded, Down, Starting, Unknown, Up};
 use Phase::{Active, Retiring, Standby, Watching, Yielding};
-use PodView::{Gone, Here, Refused, Rejected, Unavailable};
+use PodView::{Gone, Here, OtherCluster, OutOfScope, Refused, Rejected, ShutDown, Unavailable};
 
 rows! {
     "held by the operator": |f, _t| f.held => Stay;
@@ -152,11 +169,24 @@ rows! {
 
     "ready for the first time": |f, _t| f.phase == Watching && f.view == Here { ready: true } => Capture;
 
+    "another cluster answers": |f, _t|
+        f.view == OtherCluster && matches!(f.phase, Watching | Standby | Retiring) => Report;
+
     "parent gone": |f, _t| f.phase == Standby && f.view == Gone => Retire;
+    "not in this agent's namespaces any more": |f, _t| f.phase == Standby && f.view == OutOfScope => Retire;
+    "shut down with the node, replaced since": |f, _t|
+        f.phase == Standby && f.view == ShutDown && f.replaced => Retire;
+    "shut down with the node": |f, _t| f.phase == Standby && f.view == ShutDown => Report;
     "parent rejected by the kubelet": |f, _t| f.phase == Standby && f.view == Rejected => Report;
+    "API silent, kubelet blind, parent half started": |f, t|
+        f.phase == Standby && matches!(f.view, Unavailable | Refused) && f.kubelet == Blind
+            && f.unstarted_for >= t.activation_delay && f.may_activate && !f.rejoined
+        => StopParentAndActivate;
     "parent runs": |f, _t| f.phase == Standby && matches!(f.node, Up | Starting) => Upkeep;
     "this copy cannot or must not start now": |f, _t|
         f.phase == Standby && !f.may_activate => Report;
+    "the kubelet was joined to another cluster": |f, _t|
+        f.phase == Standby && f.rejoined && matches!(f.view, Unavailable | Refused) => Report;
     "offline, kubelet blind, parent not running": |f, _t|
         f.phase == Standby && f.view == Unavailable && f.kubelet == Blind && matches!(f.node, Down | Crashed)
         => Activate;
@@ -176,34 +206,42 @@ rows! {
     "a newer parent crashes": |f, _t|
         f.phase == Standby && f.node == Crashed && f.crash_looping && f.copy_is_older => Report;
     "parent down": |f, t|
-        f.phase == Standby && matches!(f.view, Here { .. } | Refused) && f.node == Down
+        f.phase == Standby && matches!(f.view, Here { .. }) && f.node == Down && f.down_for >= t.activation_delay
+        => Activate;
+    // Nobody else would start it: an aware kubelet would have.
+    "refused, kubelet blind, parent down": |f, t|
+        f.phase == Standby && f.view == Refused && f.kubelet == Blind && f.node == Down
             && f.down_for >= t.activation_delay
         => Activate;
 
     "the kubelet rejected the parent beside its twin": |f, _t| f.phase == Active && f.view == Rejected => StandDown;
     "parent starts": |f, _t| f.phase == Active && f.displaced => Yield;
     "parent gone, successor not ready": |f, _t|
-        f.phase == Active && f.view == Gone && f.successor_unready => Stay;
-    "parent gone, twin active": |f, _t| f.phase == Active && f.view == Gone => Retire;
+        f.phase == Active && matches!(f.view, Gone | ShutDown) && f.successor_unready => Stay;
+    "parent gone, twin active": |f, _t| f.phase == Active && matches!(f.view, Gone | ShutDown) => Retire;
 
     "parent up": |f, _t| f.phase == Yielding && f.node == Up => EndYield;
-    "parent gone while yielding": |f, _t| f.phase == Yielding && f.view == Gone => Retire;
+    "parent gone while yielding": |f, _t| f.phase == Yielding && matches!(f.view, Gone | ShutDown) => Retire;
     "parent rejected while yielding": |f, _t| f.phase == Yielding && f.view == Rejected => EndYield;
     "parent waits in back-off": |f, _t|
-        f.phase == Yielding && f.twin_dead_for.is_some() && f.parent_exited => RemoveParentSandbox;
+        matches!(f.phase, Yielding | Retiring) && f.twin_dead_for.is_some() && f.parent_exited => RemoveParentSandbox;
     "parent did not come up": |f, t|
         f.phase == Yielding && f.twin_dead_for.is_some_and(|d| d >= t.yield_limit) => ReturnToActive;
 
+    "a newcomer starts beside a retiring twin": |f, _t| f.phase == Retiring && f.active && f.displaced => Yield;
     "parent back": |f, _t| f.phase == Retiring && matches!(f.view, Here { .. }) => Reinstate;
     "offline, the last copy of a lineage that was to come back": |f, _t|
         f.phase == Retiring && !f.active && f.view == Unavailable && f.kubelet == Blind && f.lineage_down
-            && !f.better_copy && f.expected_back && f.may_activate
+            && !f.better_copy && f.expected_back && f.may_activate && !f.rejoined
         => Activate;
     "retiring, the API does not say": |f, _t|
         f.phase == Retiring && matches!(f.view, Unavailable | Refused) => Stay;
     "retired, successor not ready": |f, _t|
-        f.phase == Retiring && f.grace_passed && f.view == Gone && f.successor_unready && f.newest_copy => KeepAside;
-    "retired": |f, _t| f.phase == Retiring && f.grace_passed && f.view == Gone => Remove;
+        f.phase == Retiring && f.grace_passed && matches!(f.view, Gone | ShutDown) && f.successor_unready
+            && f.newest_copy
+        => KeepAside;
+    "retired": |f, _t|
+        f.phase == Retiring && f.grace_passed && matches!(f.view, Gone | ShutDown | OutOfScope) => Remove;
 
     "nothing to do": |_f, _t| true => Stay;
 }

@@ -52,6 +52,12 @@ fn of_pod(pass: &Pass, facts: &Facts, memory: &PodMemory, alarm: &mut Alarm) {
     if let Some(since) = memory.degraded_since {
         alarm.at(since + t.degraded_blind);
     }
+    if let Some(since) = memory.unstarted_since {
+        alarm.at(since + t.activation_delay);
+    }
+    if let Some(yielding) = &memory.yielding {
+        alarm.at(yielding.since + t.yield_limit);
+    }
     if let Some(crash) = memory.crash.as_ref().filter(|_| facts.node == OnNode::Crashed) {
         alarm.at(crash.since + t.crash_window);
     }

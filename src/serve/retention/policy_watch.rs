@@ -16,7 +16,7 @@ use super::resource::{CUSTOM_KIND, GROUP, KIND, PLURAL};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::list_watch::event::WatchEvent;
-use crate::cluster::list_watch::{Collection, Disconnect, ListWatch, ListWatchTimings, Page, WatchHandler};
+use crate::cluster::list_watch::{Collection, Disconnect, ListWatch, ListWatchTimings, Listed, Page, WatchHandler};
 use crate::cluster::requests;
 use crate::disk::atomic;
 use crate::disk::files::{FileError, Files};
@@ -106,10 +106,10 @@ impl WatchHandler for Policies {
         Ok(())
     }
 
-    fn listed(&mut self, outcome: Result<Vec<PolicyPage>, ApiError>) {
+    fn listed(&mut self, outcome: Result<Listed<PolicyPage>, ApiError>) {
         match outcome {
-            Ok(pages) => {
-                self.objects = pages.into_iter().flat_map(|page| page.objects).collect();
+            Ok(listed) => {
+                self.objects = listed.pages.into_iter().flat_map(|page| page.objects).collect();
                 publish(&self.objects, &mut self.memory, &self.findings);
             }
             Err(why) => self.complain(&why),

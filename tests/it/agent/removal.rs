@@ -58,7 +58,7 @@ async fn the_grace_period_does_not_pass_while_the_api_server_is_away() {
 async fn another_cluster_behind_the_same_address_retires_nothing() {
     let mut site = site_with([pod("web")]).await;
     site.api.become_another_cluster();
-    let known = |s: &Site| s.status().notes.iter().any(|note| note.contains("refuses"));
+    let known = |s: &Site| s.status().notes.iter().any(|note| note.contains("another cluster"));
     site.until("it is said", known).await;
     site.throughout("nothing is retired", site.config.timings.grace + A_WHILE, |s| s.is_saved("web")).await;
     site.start_agent();

@@ -18,6 +18,9 @@ fn standby() -> Facts {
         kubelet: Aware,
         down_for: Duration::ZERO,
         degraded_for: Duration::ZERO,
+        unstarted_for: Duration::ZERO,
+        rejoined: false,
+        replaced: false,
         crash_looping: false,
         copy_is_older: false,
         may_activate: true,
@@ -85,8 +88,21 @@ fn the_first_row_that_matches_wins() {
     is("nothing to do", Facts { phase: Watching, view: NOT_READY, ..standby() });
     is("nothing to do", Facts { phase: Watching, view: Gone, ..standby() });
 
+    let elsewhere = |facts| Facts { view: OtherCluster, grace_passed: true, ..facts };
+    is("another cluster answers", elsewhere(down(600))); // and "parent down" were it ours
+    is("another cluster answers", Facts { phase: Watching, ..elsewhere(standby()) });
+    is("another cluster answers", elsewhere(retiring())); // and "retired"
+    is("nothing to do", elsewhere(active()));
+
     is("parent gone", Facts { view: Gone, ..standby() }); // and "parent runs"
     is("parent gone", Facts { view: Gone, ..down(600) }); // and "parent down" were it here
+    is("not in this agent's namespaces any more", Facts { view: OutOfScope, ..standby() }); // and "parent runs"
+    is("not in this agent's namespaces any more", Facts { view: OutOfScope, kubelet: Blind, ..down(600) });
+    is("nothing to do", Facts { view: OutOfScope, ..active() }); // until its parent is up, it is all that runs
+    is("retired", Facts { view: OutOfScope, grace_passed: true, ..retiring() });
+    is("shut down with the node", Facts { view: ShutDown, ..down(600) }); // its controller has replaced it, elsewhere perhaps
+    is("shut down with the node", Facts { view: ShutDown, ..standby() }); // and "parent runs", while it goes down
+    is("shut down with the node, replaced since", Facts { view: ShutDown, replaced: true, ..down(600) });
     is("parent rejected by the kubelet", Facts { view: Rejected, ..standby() }); // and "parent runs"
     is("parent rejected by the kubelet", Facts { view: Rejected, ..down(600) });
     is("parent runs", standby());
@@ -94,6 +110,19 @@ fn the_first_row_that_matches_wins() {
     is("parent runs", blind(Starting)); // a parent that pulls its image is not started a second time
     is("parent runs", Facts { may_activate: false, ..blind(Up) }); // and "this copy cannot start"
     is("this copy cannot or must not start now", Facts { may_activate: false, ..blind(Down) }); // and "offline, blind"
+
+    let half_started = Facts { unstarted_for: secs(90), ..blind(Starting) };
+    is("API silent, kubelet blind, parent half started", half_started); // and "parent runs"
+    is("API silent, kubelet blind, parent half started", Facts { view: Refused, ..half_started });
+    is("parent runs", Facts { unstarted_for: secs(89), ..half_started });
+    is("parent runs", Facts { kubelet: Aware, ..half_started }); // it goes on by itself
+    is("parent runs", Facts { view: HERE, ..half_started });
+    is("parent runs", Facts { may_activate: false, ..half_started });
+    is("parent runs", Facts { rejoined: true, ..half_started });
+    let rejoined = |facts| Facts { rejoined: true, ..facts };
+    is("the kubelet was joined to another cluster", rejoined(blind(Down))); // and "offline, kubelet blind"
+    is("the kubelet was joined to another cluster", rejoined(Facts { view: Refused, ..down(600) }));
+    is("parent down", rejoined(down(90))); // the API says that it is meant to run here
 
     is("offline, kubelet blind, parent not running", blind(Down));
     is("offline, kubelet blind, parent not running", blind(Crashed));
@@ -116,9 +145,11 @@ fn the_first_row_that_matches_wins() {
     is("nothing to do", Facts { crash_looping: false, ..crashing() });
     is("parent down", down(90));
     is("parent down", Facts { view: NOT_READY, ..down(90) });
-    is("parent down", Facts { view: Refused, ..down(90) });
     is("nothing to do", down(89));
-    is("nothing to do", Facts { view: Refused, ..down(89) });
+    is("nothing to do", Facts { view: Refused, ..down(600) }); // an aware kubelet would have started it
+    let refused = |secs| Facts { view: Refused, kubelet: Blind, ..down(secs) };
+    is("refused, kubelet blind, parent down", refused(90));
+    is("nothing to do", refused(89));
     is("parent down", Facts { kubelet: Blind, ..down(90) }); // a blind kubelet needs about 30 s once the API is back
     is("nothing to do", Facts { kubelet: Blind, ..down(89) });
 
@@ -128,7 +159,9 @@ fn the_first_row_that_matches_wins() {
     is("parent starts", Facts { displaced: true, view: Unavailable, ..active() }); // it proves the kubelet aware
     is("parent starts", Facts { displaced: true, view: Gone, successor_unready: true, ..active() }); // and "successor not ready"
     is("parent gone, successor not ready", Facts { view: Gone, successor_unready: true, ..active() }); // and "parent gone, twin active"
+    is("parent gone, successor not ready", Facts { view: ShutDown, successor_unready: true, ..active() });
     is("parent gone, twin active", Facts { view: Gone, ..active() });
+    is("parent gone, twin active", Facts { view: ShutDown, ..active() });
     is("nothing to do", active());
     is("nothing to do", Facts { view: Unavailable, ..active() });
     is("nothing to do", Facts { view: Refused, ..active() });
@@ -136,6 +169,7 @@ fn the_first_row_that_matches_wins() {
     is("parent up", Facts { node: Up, ..yielding() });
     is("parent up", Facts { node: Up, view: Gone, ..yielding() }); // and "parent gone while yielding"
     is("parent gone while yielding", Facts { view: Gone, ..yielding() });
+    is("parent gone while yielding", Facts { view: ShutDown, ..yielding() });
     is("parent rejected while yielding", Facts { view: Rejected, ..yielding() });
     is("parent waits in back-off", Facts { twin_dead_for: Some(secs(0)), parent_exited: true, ..yielding() });
     is("parent waits in back-off", Facts { twin_dead_for: Some(secs(60)), parent_exited: true, ..yielding() }); // and "did not come up"
@@ -143,6 +177,10 @@ fn the_first_row_that_matches_wins() {
     is("parent did not come up", Facts { twin_dead_for: Some(secs(60)), ..yielding() });
     is("nothing to do", Facts { twin_dead_for: Some(secs(59)), ..yielding() });
 
+    let newcomer = Facts { active: true, displaced: true, ..retiring() };
+    is("a newcomer starts beside a retiring twin", newcomer);
+    is("a newcomer starts beside a retiring twin", Facts { view: HERE, ..newcomer }); // and "parent back"
+    is("parent waits in back-off", Facts { twin_dead_for: Some(secs(0)), parent_exited: true, ..retiring() });
     is("parent back", Facts { view: NOT_READY, ..retiring() });
     is("parent back", Facts { view: HERE, grace_passed: true, ..retiring() });
     let offline = Facts { view: Unavailable, kubelet: Blind, ..retiring() };
@@ -152,10 +190,12 @@ fn the_first_row_that_matches_wins() {
     is("retiring, the API does not say", Facts { lineage_down: false, ..offline });
     is("retiring, the API does not say", Facts { kubelet: Aware, ..offline });
     is("retiring, the API does not say", Facts { may_activate: false, ..offline });
+    is("retiring, the API does not say", Facts { rejoined: true, ..offline });
     is("retiring, the API does not say", Facts { active: true, ..offline });
     is("retiring, the API does not say", Facts { view: Refused, grace_passed: true, ..retiring() }); // and "retired"
     is("retired, successor not ready", Facts { grace_passed: true, successor_unready: true, ..retiring() }); // and "retired"
     is("retired", Facts { grace_passed: true, ..retiring() });
+    is("retired", Facts { grace_passed: true, view: ShutDown, ..retiring() });
     is("retired", Facts { grace_passed: true, successor_unready: true, newest_copy: false, ..retiring() });
     is("nothing to do", retiring());
 
