@@ -110,8 +110,12 @@ pub enum StoreError {
 /// The checkpoints of this node. Its calls block on the disk: from async code, use a blocking thread.
 pub struct Store {
     files: Box<dyn Files>,
-    writing: Mutex<()>,
+    writing: Mutex<NewestGeneration>,
 }
+
+/// The highest number on disk that orders checkpoints, once it was looked for. In the lock of those who write.
+#[derive(Default)]
+struct NewestGeneration(Option<u64>);
 
 impl Store {
     /// Opens the directories, making those that are missing.
@@ -145,7 +149,7 @@ impl Store {
     }
 
     fn over(files: impl Files + 'static) -> Self {
-        Self { files: Box::new(DurabilityTracker::new(files)), writing: Mutex::new(()) }
+        Self { files: Box::new(DurabilityTracker::new(files)), writing: Mutex::default() }
     }
 
     fn beneath(layout: &Layout) -> RootedDir {
@@ -153,8 +157,27 @@ impl Store {
     }
 
     /// One change at a time. There is nothing in the lock that a panic could leave half-made.
-    fn writing(&self) -> MutexGuard<'_, ()> {
+    fn writing(&self) -> MutexGuard<'_, NewestGeneration> {
         self.writing.lock()
+    }
+
+    /// The number of the checkpoint to be written next: one more than any on disk.
+    fn next_generation(&self, newest: &mut NewestGeneration) -> Result<u64, StoreError> {
+        let known = match newest.0 {
+            Some(known) => known,
+            None => self.newest_generation()?,
+        };
+        let next = known.saturating_add(1);
+        newest.0 = Some(next);
+        Ok(next)
+    }
+
+    fn newest_generation(&self) -> Result<u64, StoreError> {
+        let mut newest = 0;
+        for key in self.keys()? {
+            newest = newest.max(self.copies(&key)?.generation());
+        }
+        Ok(newest)
     }
 
     /// The manifest that [`Store::load`] describes; `None`: there certainly is no copy.

@@ -37,6 +37,9 @@ annotations! {
     /// On a checkpoint: RFC 3339 UTC time, seconds, at which the parent was Ready and captured. Added by the store when it
     /// saves.
     CAPTURED_AT = "checkpointer.alpha.coreos.com/captured-at";
+    /// On a checkpoint: a number that grows with every checkpoint that this node saves; orders the copies of a lineage,
+    /// whatever a clock says. Added by the store when it saves.
+    GENERATION = "checkpointer.alpha.coreos.com/generation";
     /// On a checkpoint: JSON list of asset directories, relative to `/etc/kubernetes`, e.g.
     /// `["checkpoint-secrets/ns/pod/secret"]`.
     ASSETS = "checkpointer.alpha.coreos.com/assets";

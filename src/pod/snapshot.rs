@@ -55,7 +55,9 @@ pub struct OnDisk {
     pub lineage: Lineage,
     /// [`Parent::digest`] of what it was made from.
     pub digest: String,
-    /// Seconds since the epoch when the parent was seen Ready and captured; orders copies of a lineage.
+    /// Grows with every checkpoint that the node saves, whatever its clock does: orders copies of a lineage.
+    pub generation: u64,
+    /// Seconds since the epoch when the parent was seen Ready and captured; orders copies of before there were generations.
     pub captured_at: i64,
     /// A manifest is in the inactive directory.
     pub inactive: bool,
@@ -104,8 +106,8 @@ pub struct Inventory {
 
 impl OnDisk {
     /// Orders the copies of a lineage, the newest last.
-    pub fn order<'a>(&self, key: &'a PodKey) -> (i64, &'a PodKey) {
-        (self.captured_at, key)
+    pub fn order<'a>(&self, key: &'a PodKey) -> (u64, i64, &'a PodKey) {
+        (self.generation, self.captured_at, key)
     }
 
     /// Its owner makes another pod in its place, here: each node has one of a `DaemonSet`, and a pod of a `StatefulSet`

@@ -133,6 +133,7 @@ impl World {
             uid: uid(name),
             lineage: Lineage { namespace: "ns".into(), kind: "DaemonSet".into(), name: owner.into() },
             digest: "d1".into(),
+            generation: u64::try_from(self.serial).expect("it only grows"),
             captured_at: self.serial,
             inactive: true,
             active: false,

@@ -51,7 +51,8 @@ impl Copies {
     pub(super) fn chosen(&self) -> Option<Chosen<'_>> {
         let others = || {
             let mut others = [(Place::Active, &self.active), (Place::Previous, &self.previous)];
-            others.sort_by_key(|(_, copy)| std::cmp::Reverse(copy.ours().map(|(manifest, _)| manifest.captured_at)));
+            let order = |manifest: &Manifest| (manifest.generation, manifest.captured_at);
+            others.sort_by_key(|(_, copy)| std::cmp::Reverse(copy.ours().map(|(manifest, _)| order(manifest))));
             others
         };
         let all: Vec<_> = std::iter::once((Place::Inactive, &self.inactive))
@@ -60,6 +61,11 @@ impl Copies {
             .collect();
         let complete = all.iter().position(|chosen| chosen.missing.is_none()).unwrap_or(0);
         all.into_iter().nth(complete)
+    }
+
+    /// The highest number of any of them.
+    pub(super) fn generation(&self) -> u64 {
+        self.each().iter().filter_map(|(_, copy)| Some(copy.ours()?.0.generation)).max().unwrap_or(0)
     }
 
     /// When the pod was retired: the inactive copy says, where it can be read, else the one in its stead.

@@ -88,6 +88,7 @@ impl Store {
             uid: manifest.uid.clone(),
             lineage: manifest.lineage.clone(),
             digest: manifest.annotation(annotation::DIGEST).unwrap_or_default().to_owned(),
+            generation: manifest.generation,
             captured_at: manifest.captured_at,
             inactive: matches!(copies.inactive, Copy::Ours(..)) || matches!(copies.previous, Copy::Ours(..)),
             active: matches!(copies.active, Copy::Ours(..)),

@@ -37,6 +37,8 @@ pub(super) struct Manifest {
     pub(super) value: Value,
     pub(super) uid: Uid,
     pub(super) lineage: Lineage,
+    /// 0 where it was saved before there were any.
+    pub(super) generation: u64,
     pub(super) captured_at: i64,
     pub(super) retired: Option<i64>,
     /// Asset directories relative to `/etc/kubernetes`, each checked to be one of this pod's.
@@ -86,6 +88,7 @@ pub(super) fn essence(manifest: &Value) -> Value {
     let mut value = manifest.clone();
     if let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(annotation::CAPTURED_AT);
+        annotations.remove(annotation::GENERATION);
         annotations.remove(annotation::RETIRED);
         annotations.remove(annotation::SUCCESSOR_SEEN);
     }
@@ -181,9 +184,10 @@ pub(super) fn parse(key: &PodKey, value: Value) -> Result<Manifest, String> {
         duration
     });
     let captured_at = annotation_of(&value, annotation::CAPTURED_AT).and_then(time_of).unwrap_or(0);
+    let generation = annotation_of(&value, annotation::GENERATION).and_then(|text| text.parse().ok()).unwrap_or(0);
     // A retirement with an unreadable time is one all the same.
     let retired = annotation_of(&value, annotation::RETIRED).map(|text| time_of(text).unwrap_or(captured_at));
-    Ok(Manifest { value, uid, lineage, captured_at, retired, assets, degraded, max_offline })
+    Ok(Manifest { value, uid, lineage, generation, captured_at, retired, assets, degraded, max_offline })
 }
 
 /// `<tree>/<ns>/<pod>/<name>` of this very pod.

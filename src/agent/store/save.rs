@@ -22,8 +22,8 @@ impl Store {
     /// Makes this the newest copy: its assets first, then the manifest that names them; what was the newest copy is the
     /// previous one then, if it could start. An active manifest is not changed. A retirement is lifted.
     pub fn save(&self, key: &PodKey, checkpoint: &Checkpoint, epoch_seconds: i64) -> Result<Saved, StoreError> {
-        let _writing = self.writing();
-        let new = prepare(key, checkpoint, epoch_seconds)?;
+        let mut newest = self.writing();
+        let mut new = prepare(key, checkpoint, epoch_seconds)?;
         self.ensure_tops()?;
         let assets = self.write_volumes(key, &checkpoint.volumes)?;
         if let Some(why) = self.missing(&new)? {
@@ -44,6 +44,8 @@ impl Store {
             _ => Written::Changed,
         };
         if manifest == Written::Changed {
+            let generation = self.next_generation(&mut newest)?;
+            manifest::annotate(&mut new.value, annotation::GENERATION, Some(generation.to_string()));
             self.put_inactive(key, &new.value)?;
         }
         self.files.sync_dir(names::INACTIVE)?;

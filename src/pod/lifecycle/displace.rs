@@ -9,6 +9,7 @@ use crate::backoff;
 use crate::moment::BootInstant;
 use crate::pod::key::{Lineage, PodKey, Uid};
 use crate::pod::memory::PodMemory;
+use crate::pod::snapshot::OnDisk;
 use crate::pod::timings::Timings;
 
 /// A pod that wants a twin's place.
@@ -29,7 +30,7 @@ pub fn displaced(pass: &Pass) -> BTreeMap<PodKey, Claimant> {
     for (newcomer, lineage) in newcomers(pass) {
         let oldest = active(pass)
             .filter(|(key, _)| !displaced.contains_key(*key) && pass.disk.checkpoints[*key].lineage == *lineage)
-            .min_by_key(|(key, at)| (*at, (*key).clone()));
+            .min_by_key(|(key, copy)| copy.order(key));
         if let Some((key, _)) = oldest
             && let Some(uid) = claims(pass, key, newcomer)
         {
@@ -39,8 +40,8 @@ pub fn displaced(pass: &Pass) -> BTreeMap<PodKey, Claimant> {
     displaced
 }
 
-fn active<'p>(pass: &'p Pass) -> impl Iterator<Item = (&'p PodKey, i64)> {
-    pass.disk.checkpoints.iter().filter(|(_, c)| c.active).map(|(k, c)| (k, c.captured_at))
+fn active<'p>(pass: &'p Pass) -> impl Iterator<Item = (&'p PodKey, &'p OnDisk)> {
+    pass.disk.checkpoints.iter().filter(|(_, c)| c.active)
 }
 
 /// Members of a lineage with an active twin here, without a copy of their own.

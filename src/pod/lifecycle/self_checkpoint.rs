@@ -75,15 +75,19 @@ impl Own {
     }
 
     fn keep_newest_active(&self, pass: &Pass, plan: &mut StepPlan) {
-        let Some((newest, copy)) = self.copies(pass).max_by_key(|(key, c)| (c.captured_at, (*key).clone())) else {
+        let Some((newest, copy)) = self.copies(pass).max_by_key(|(key, c)| c.order(key)) else {
             return;
         };
         if !copy.active || copy.active_differs {
             plan.activate.push(newest.clone());
             return;
         }
-        // Only a successor that is safely with the kubelet replaces the older copies.
-        for (older, _) in self.copies(pass).filter(|(key, _)| *key != newest) {
+        // Only a successor that is safely with the kubelet replaces the older copies; one of a parent that is here and
+        // Ready would only be made again.
+        let lives = |key: &PodKey| {
+            pass.parents.get(key).is_some_and(|parent| parent.standing == (Standing::Here { ready: true }))
+        };
+        for (older, _) in self.copies(pass).filter(|(key, _)| *key != newest && !lives(key)) {
             plan.then.push(Step::RemoveManifests(older.clone()));
         }
     }

@@ -47,6 +47,20 @@ fn an_older_own_copy_goes_only_when_its_successors_is_active() {
 }
 
 #[test]
+fn an_own_copy_of_a_parent_that_is_here_and_ready_stays() {
+    let mut world = agent_saved_and_up();
+    world.saved("agent-1", "agent");
+    // Two instances on one node, as a DaemonSet with maxSurge has them; and a copy from a clock that was ahead.
+    world.saved("agent-0", "agent");
+    world.copy("agent-0").captured_at = i64::MAX;
+    world.copy("agent-0").active = true;
+    for _ in 0..10 {
+        let steps = world.pass().steps;
+        assert!(!steps.contains(&Step::RemoveManifests(key("agent-1"))), "{steps:?}");
+    }
+}
+
+#[test]
 fn a_rollout_removes_nothing_of_anybody_else() {
     let mut world = agent_saved_and_up();
     world.saved("agent-1", "agent");

@@ -16,6 +16,7 @@ fn copy() -> OnDisk {
         uid: Uid::from("u1"),
         lineage: "kube-system/DaemonSet/web".parse().unwrap(),
         digest: "d".to_owned(),
+        generation: 0,
         captured_at: 100,
         inactive: true,
         active: false,
