@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use pod_checkpointer::disk::directory::{Room, Stamp};
+use pod_checkpointer::disk::open_dir::{Room, Stamp};
 use pod_checkpointer::serve::retention::effective_policy;
 use pod_checkpointer::serve::retention::effective_policy::EffectivePolicy;
 use pod_checkpointer::serve::retention::index::{Found, Index, Seen};

@@ -1,7 +1,6 @@
-//! The real [`Files`]: every path is resolved by the kernel beneath its root, without symbolic links
-//! (`openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`), so a name from outside, or a link
-//! that somebody planted, can never lead a write elsewhere. Over `nix` and no crate of capabilities: durability hangs on which system calls are made in
-//! which order, and here they can be seen.
+//! The real [`Files`]: paths beneath a root, each looked up anew in the directories that are there at that moment (`beneath`).
+//! For few files of ours that must be durable. One directory of very many files is held open instead, so that each costs one
+//! system call and another directory under its name is noticed: that is `open_dir`.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,12 +8,12 @@ use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
+use nix::fcntl::{AtFlags, OFlag, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, linkat, symlinkat, unlinkat};
 
+use super::beneath;
 use super::files::{FileError, FileKind, Files, NewFile, Stat};
 
 /// A root directory, and directories elsewhere that stand in for one of its own. The roots are opened anew for each
@@ -53,15 +52,8 @@ impl RootedDir {
     }
 
     fn open(&self, path: &str, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
-        let (root, beneath) = self.split(path);
-        if !beneath.is_empty() && beneath.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(Errno::EINVAL);
-        }
-        let top = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-        let resolve =
-            ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(resolve);
-        openat2(&top, if beneath.is_empty() { "." } else { beneath }, how)
+        let (root, path) = self.split(path);
+        beneath::open(&open_root(root)?, path, flags, mode)
     }
 
     fn open_dir(&self, path: &str) -> Result<OwnedFd, Errno> {
@@ -70,15 +62,9 @@ impl RootedDir {
 
     /// A regular file, to be read as a stream.
     pub fn open_file(&self, path: &str) -> Outcome<File> {
-        // O_NONBLOCK: a pipe planted under the name must not hold us up.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = File::from(self.open(path, flags, Mode::empty()).map_err(self.fail("open", path))?);
-        let fail = |cause| FileError::new("open", self.locate(path), cause);
-        if file.metadata().map_err(fail)?.is_file() {
-            Ok(file)
-        } else {
-            Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")))
-        }
+        let (root, beneath) = self.split(path);
+        let open = || beneath::open_file(&open_root(root)?, beneath);
+        open().map_err(|cause| FileError::new("open", self.locate(path), cause))
     }
 
     /// A new file in the root that has no name: however this process ends, nothing is left of it. `None`: this filesystem
@@ -106,7 +92,7 @@ impl RootedDir {
     /// The directory that holds `path`, and the last name.
     fn holder<'a>(&self, path: &'a str) -> Result<(OwnedFd, &'a str), Errno> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if path.starts_with('/') || matches!(name, "" | "." | "..") || self.split(path).1.is_empty() {
+        if path.starts_with('/') || !beneath::is_name(name) || self.split(path).1.is_empty() {
             return Err(Errno::EINVAL);
         }
         Ok((self.open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?, name))
@@ -194,18 +180,7 @@ impl Files for RootedDir {
     }
 
     fn list(&self, path: &str) -> Outcome<Vec<String>> {
-        let list = || {
-            let mut names = Vec::new();
-            for entry in Dir::from_fd(self.open_dir(path)?)?.iter() {
-                let entry = entry?;
-                if let Ok(name) = entry.file_name().to_str()
-                    && !matches!(name, "." | "..")
-                {
-                    names.push(name.to_owned());
-                }
-            }
-            Ok(names)
-        };
+        let list = || beneath::names(&self.open_dir(path)?);
         list().map_err(self.fail("list", path))
     }
 
@@ -226,8 +201,13 @@ impl Files for RootedDir {
     }
 }
 
+/// Links on the way to a root are the operator's.
+fn open_root(root: &Path) -> Result<OwnedFd, Errno> {
+    nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 fn known(stat: &FileStat) -> Stat {
-    let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+    let kind = match beneath::kind(stat) {
         SFlag::S_IFREG => FileKind::File,
         SFlag::S_IFDIR => FileKind::Dir,
         SFlag::S_IFLNK => FileKind::Symlink,

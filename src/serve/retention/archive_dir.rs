@@ -13,8 +13,8 @@ use super::{index_file, inspect};
 use crate::archive::name::SEALED;
 use crate::archive::sidecar;
 use crate::disk::atomic;
-use crate::disk::directory::{Claim, Directory, Room, Stamp};
 use crate::disk::files::{FileError, Files};
+use crate::disk::open_dir::{Claim, OpenDir, Room, Stamp};
 use crate::disk::rooted_dir::RootedDir;
 
 /// The index, among our own files.
@@ -24,7 +24,7 @@ const LONGEST_INDEX: u64 = 256 << 20;
 
 /// The directory, its index, and the lock by which one process alone deletes.
 pub struct ArchiveDir {
-    dir: Directory,
+    dir: OpenDir,
     claim: Option<Claim>,
     index: Index,
     /// What an earlier process knew, until the first look at everything.
@@ -46,7 +46,7 @@ pub enum Outcome {
 impl ArchiveDir {
     /// Opens the directory; `state` is where the index is kept between runs, if anywhere. Looks at nothing yet.
     pub fn open(path: &Path, state: Option<&Path>, metrics: RetentionMetrics) -> Result<Self, FileError> {
-        let dir = Directory::open(path)?;
+        let dir = OpenDir::open(path)?;
         let state = state.map(own).transpose()?;
         let known = state.as_ref().and_then(|state| state.read(INDEX, LONGEST_INDEX).ok());
         let remembered = known.and_then(|text| index_file::read(&text, &called(path))).unwrap_or_default();
@@ -73,7 +73,7 @@ impl ArchiveDir {
 
     /// Looks at everything; says whose archives are others than before.
     pub fn rescan(&mut self) -> Result<BTreeSet<Arc<Key>>, FileError> {
-        let dir = Directory::open(self.dir.path())?;
+        let dir = OpenDir::open(self.dir.path())?;
         let names: BTreeSet<String> = dir.names()?.into_iter().filter(|name| stem(name).is_some()).collect();
         if self.dir.is_another(&dir)? {
             self.claim = None;

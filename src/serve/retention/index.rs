@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::policy::Key;
 use crate::archive::name::{ArchiveName, SEALED};
 use crate::archive::sidecar::ENDING;
-use crate::disk::directory::Stamp;
+use crate::disk::open_dir::Stamp;
 
 /// Ending of the file that pins an archive, after the name of the plain one.
 pub const KEEP: &str = ".keep";

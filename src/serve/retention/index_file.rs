@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::{Found, Index, Seen};
 use super::policy::Key;
-use crate::disk::directory::Stamp;
+use crate::disk::open_dir::Stamp;
 
 const FORMAT: u32 = 1;
 

@@ -11,10 +11,10 @@ use crate::archive::complete::{self, State};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::{is_label, is_subdomain};
 use crate::archive::sidecar::{self, Sidecar};
-use crate::disk::directory::Directory;
+use crate::disk::open_dir::OpenDir;
 
 /// What a plain archive is.
-pub(super) fn plain(dir: &Directory, file: &str) -> Found {
+pub(super) fn plain(dir: &OpenDir, file: &str) -> Found {
     let content = match dir.file(file) {
         Ok(content) => content,
         Err(why) => return Found::Unreadable(why.to_string()),
@@ -28,7 +28,7 @@ pub(super) fn plain(dir: &Directory, file: &str) -> Found {
 }
 
 /// What a sealed one is, by its description: it has its name only once it is whole.
-pub(super) fn sealed(dir: &Directory, file: &str) -> Found {
+pub(super) fn sealed(dir: &OpenDir, file: &str) -> Found {
     let beside = format!("{file}{}", sidecar::ENDING);
     let mut text = Vec::new();
     let read = dir

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::index::{Container, Found, Index, SortKey};
 use super::policy::{Key, Level, Owner, Policy, RetentionLimits};
-use crate::disk::directory::Room;
+use crate::disk::open_dir::Room;
 
 mod why;
 

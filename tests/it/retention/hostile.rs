@@ -107,7 +107,7 @@ fn a_missing_directory_is_an_error_and_a_replaced_one_is_seen() {
 
 #[test]
 fn files_that_claim_more_than_any_disk_are_counted_and_go() {
-    use pod_checkpointer::disk::directory::Stamp;
+    use pod_checkpointer::disk::open_dir::Stamp;
     use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
     use pod_checkpointer::serve::retention::policy::Key;
     let mut index = Index::default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
-use pod_checkpointer::disk::directory::{Room, Stamp};
+use pod_checkpointer::disk::open_dir::{Room, Stamp};
 use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
 use pod_checkpointer::serve::retention::index_file;
 use pod_checkpointer::serve::retention::policy::{Key, Level, Policy, RetentionLimits};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pod_checkpointer::disk::directory::{Room, Stamp};
+use pod_checkpointer::disk::open_dir::{Room, Stamp};
 use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
 use pod_checkpointer::serve::retention::policy::{Key, Owner, Policy};
 use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pod_checkpointer::disk::directory::Directory;
+use pod_checkpointer::disk::open_dir::OpenDir;
 use pod_checkpointer::serve::retention::sweeper::{Nobody, SweepTimings};
 use pod_checkpointer::serve::retention::{Options, Source, start};
 use serde_json::json;
@@ -190,7 +190,7 @@ async fn among_hundreds_of_nodes_one_more_reports_only_in_trouble() {
     node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"maxCheckpointsPerContainer": 1})));
     let nodes: Vec<_> = (0..200).map(|n| json!({"node": format!("node-{n}"), "archives": 1})).collect();
     node.api.world().resources[0]["status"] = json!({"nodes": nodes});
-    let claim = Directory::open(node.path()).unwrap().claim().unwrap().unwrap();
+    let claim = OpenDir::open(node.path()).unwrap().claim().unwrap().unwrap();
     node.run().await;
     until("all are seen", || node.there() == 1).await;
     a_while().await;
@@ -249,7 +249,7 @@ async fn while_another_process_holds_the_directory_nothing_is_deleted() {
     for second in 1..=3 {
         put(node.path(), C, second);
     }
-    let claim = Directory::open(node.path()).unwrap().claim().unwrap().unwrap();
+    let claim = OpenDir::open(node.path()).unwrap().claim().unwrap().unwrap();
     node.api.apply("own", "2026-01-01T00:00:00Z", 1, &node.policy(json!({"maxCheckpointsPerContainer": 3})));
     node.run().await;
     until("all are seen", || node.there() == 3).await;

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::scope;
 use super::undeletable::Undeletable;
-use crate::disk::directory::Room;
 use crate::disk::files::FileError;
+use crate::disk::open_dir::Room;
 use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
 use crate::serve::retention::index::{Index, Totals};
 use crate::serve::retention::metrics::RetentionMetrics;

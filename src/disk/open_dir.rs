@@ -1,19 +1,19 @@
 //! One directory of many files, held open: names, and what tells a file from another that has its name. For a hundred
-//! thousand of them one system call each. It opens and removes files of its own only, never through a link; see `rooted_dir`,
-//! also for why no crate does it.
+//! thousand of them one system call each. It opens and removes its own names only, never through a link (`beneath`). Few files
+//! that must be durable, in directories that may come later, are written through `rooted_dir`.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use serde::{Deserialize, Serialize};
 
+use super::beneath;
 use super::files::FileError;
 
 /// Two files with the same stamp are one, unchanged. Times are nanoseconds since the epoch.
@@ -53,14 +53,14 @@ pub struct Room {
 
 /// The directory. What it is called may stand for another one later: open it anew now and then.
 #[derive(Debug)]
-pub struct Directory {
+pub struct OpenDir {
     dir: File,
     path: PathBuf,
 }
 
 type Outcome<T> = Result<T, FileError>;
 
-impl Directory {
+impl OpenDir {
     /// Opens it. Links on the way are the operator's.
     pub fn open(path: &Path) -> Outcome<Self> {
         let open = || {
@@ -87,26 +87,14 @@ impl Directory {
         move |why| FileError::new(operation, self.path.join(name), why.into())
     }
 
-    /// The names in it, in no order. Those that are not UTF-8 are left out: no archive is called so.
+    /// The names in it, in no order. Those that are not UTF-8 are left out.
     pub fn names(&self) -> Outcome<Vec<String>> {
-        let list = || {
-            let mut names = Vec::new();
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            for entry in Dir::openat(&self.dir, ".", flags, Mode::empty())?.iter() {
-                if let Ok(name) = entry?.file_name().to_str()
-                    && !matches!(name, "." | "..")
-                {
-                    names.push(name.to_owned());
-                }
-            }
-            Ok(names)
-        };
-        list().map_err(self.fail("list", ""))
+        beneath::names(&self.dir).map_err(self.fail("list", ""))
     }
 
     /// Of a regular file; `None`: no such name, or it is none.
     pub fn stamp(&self, name: &str) -> Outcome<Option<Stamp>> {
-        Ok(self.stat(name)?.filter(|stat| kind(stat) == SFlag::S_IFREG).map(|stat| stamp(&stat)))
+        Ok(self.stat(name)?.filter(|stat| beneath::kind(stat) == SFlag::S_IFREG).map(|stat| stamp(&stat)))
     }
 
     /// Whether there is such a name, whatever it is.
@@ -115,7 +103,7 @@ impl Directory {
     }
 
     fn stat(&self, name: &str) -> Outcome<Option<FileStat>> {
-        self.own(name).map_err(self.fail("look at", name))?;
+        own(name).map_err(self.fail("look at", name))?;
         match fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::ENOENT) => Ok(None),
@@ -123,34 +111,15 @@ impl Directory {
         }
     }
 
-    /// A name of this directory, not a path out of it.
-    #[allow(clippy::unused_self, reason = "it is this directory's rule")]
-    fn own(&self, name: &str) -> Result<(), Errno> {
-        if matches!(name, "" | "." | "..") || name.contains('/') { Err(Errno::EINVAL) } else { Ok(()) }
-    }
-
     /// A regular file, for reading.
     pub fn file(&self, name: &str) -> Outcome<File> {
-        // O_NONBLOCK: a pipe planted under the name must not hold us up.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let resolve =
-            ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        let open = || {
-            self.own(name)?;
-            openat2(&self.dir, name, OpenHow::new().flags(flags).resolve(resolve))
-        };
-        let file = File::from(open().map_err(self.fail("open", name))?);
-        let fail = |cause| FileError::new("open", self.path.join(name), cause);
-        if file.metadata().map_err(fail)?.is_file() {
-            Ok(file)
-        } else {
-            Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")))
-        }
+        let open = || own(name).map_err(io::Error::from).and_then(|()| beneath::open_file(&self.dir, name));
+        open().map_err(|cause| FileError::new("open", self.path.join(name), cause))
     }
 
     /// Removes a name that is no directory; one that is not there is gone already.
     pub fn remove(&self, name: &str) -> Outcome<()> {
-        let remove = || self.own(name).and_then(|()| unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir));
+        let remove = || own(name).and_then(|()| unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir));
         match remove() {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(why) => Err(self.fail("remove", name)(why)),
@@ -180,14 +149,14 @@ impl Directory {
     }
 }
 
-/// See [`Directory::claim`].
+/// See [`OpenDir::claim`].
 #[derive(Debug)]
 pub struct Claim {
     _lock: Flock<File>,
 }
 
-fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+fn own(name: &str) -> Result<(), Errno> {
+    if beneath::is_name(name) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 fn stamp(stat: &FileStat) -> Stamp {
@@ -210,7 +179,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
         std::fs::create_dir(dir.path().join("dir")).unwrap();
         std::fs::write(dir.path().join("file"), "x").unwrap();
-        let own = Directory::open(dir.path()).unwrap();
+        let own = OpenDir::open(dir.path()).unwrap();
         for name in ["link", "dir", "../x", "/etc/passwd", "", "."] {
             assert!(own.file(name).is_err(), "{name}");
             assert!(!matches!(own.stamp(name), Ok(Some(_))), "{name}");
@@ -228,7 +197,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "x").unwrap();
-        let own = Directory::open(dir.path()).unwrap();
+        let own = OpenDir::open(dir.path()).unwrap();
         let before = own.stamp("file").unwrap();
         assert_eq!(before, own.stamp("file").unwrap());
         std::fs::write(&path, "xy").unwrap();
@@ -238,7 +207,7 @@ mod tests {
     #[test]
     fn one_at_a_time_may_delete() {
         let dir = tempfile::tempdir().unwrap();
-        let (one, other) = (Directory::open(dir.path()).unwrap(), Directory::open(dir.path()).unwrap());
+        let (one, other) = (OpenDir::open(dir.path()).unwrap(), OpenDir::open(dir.path()).unwrap());
         let claim = one.claim().unwrap();
         assert!(claim.is_some() && other.claim().unwrap().is_none());
         drop(claim);
@@ -248,7 +217,7 @@ mod tests {
     #[test]
     fn room_is_part_of_the_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let room = Directory::open(dir.path()).unwrap().room().unwrap();
+        let room = OpenDir::open(dir.path()).unwrap().room().unwrap();
         assert!(room.capacity > 0 && room.free <= room.capacity);
     }
 }
