@@ -20,7 +20,7 @@ use super::asset_refs::Assets;
 use super::checkpoint::{AssetVolume, Checkpoint};
 use super::parent::Parent;
 use findings::{Findings, Pod};
-use volume::{AssetVolumePlan, dedup, fill, place};
+use volume::{FilledAll, fill_all, place};
 
 pub use findings::{NodeFacts, NotRestorable};
 pub use kubelet_rule::has_api_object_reference;
@@ -30,7 +30,8 @@ pub fn sanitize(parent: &Parent, facts: &NodeFacts, assets: &Assets) -> Result<C
     let mut findings = Findings::default();
     let known = spec::known(&parent.object["spec"], &mut findings);
     let placed = place(parent, &known["volumes"], &mut findings.reasons);
-    let volumes = fill_all(parent, assets, &placed, &mut findings);
+    let FilledAll { volumes, lacks } = fill_all(parent, assets, &placed);
+    lacks.into_iter().for_each(|(_, lack)| findings.lacks(lack));
     let pod = Pod {
         parent,
         facts,
@@ -61,22 +62,6 @@ pub fn sanitize(parent: &Parent, facts: &NodeFacts, assets: &Assets) -> Result<C
     } else {
         Err(NotRestorable { reasons: findings.reasons })
     }
-}
-
-fn fill_all(
-    parent: &Parent,
-    assets: &Assets,
-    placed: &[AssetVolumePlan<'_>],
-    findings: &mut Findings,
-) -> Vec<AssetVolume> {
-    let mut volumes = Vec::new();
-    for one in placed {
-        let filled = fill(parent, assets, one);
-        filled.lacks.into_iter().for_each(|lack| findings.lacks(lack));
-        volumes.extend(filled.volume);
-    }
-    dedup(&mut volumes);
-    volumes
 }
 
 fn annotations(pod: &Pod<'_>, volumes: &[AssetVolume], findings: &mut Findings) -> Value {

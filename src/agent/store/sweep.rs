@@ -33,15 +33,13 @@ impl Store {
         for dir in ["", names::INACTIVE, names::MANIFESTS] {
             self.files.sync_dir(dir)?;
         }
-        // Tree, namespace, pod, volume: what is deeper was durable before `..data` led there.
-        Tree::ALL.iter().try_for_each(|tree| self.settle_dir(tree.dir(), 3))
+        Tree::ALL.iter().try_for_each(|tree| self.settle_dir(tree.dir()))
     }
 
-    fn settle_dir(&self, dir: &str, deeper: u32) -> Result<(), StoreError> {
+    /// With what is in it, but for `..<time>`: that was durable before `..data` led there.
+    fn settle_dir(&self, dir: &str) -> Result<(), StoreError> {
         self.files.sync_dir(dir)?;
-        if deeper == 0 {
-            return Ok(());
-        }
-        self.subdirs(dir)?.iter().try_for_each(|name| self.settle_dir(&format!("{dir}/{name}"), deeper - 1))
+        let deeper = self.subdirs(dir)?.into_iter().filter(|name| !name.starts_with(".."));
+        deeper.into_iter().try_for_each(|name| self.settle_dir(&format!("{dir}/{name}")))
     }
 }

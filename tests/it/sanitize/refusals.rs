@@ -191,20 +191,6 @@ fn a_limit_of_the_outage_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn a_mount_inside_an_asset_directory_is_refused() {
-    let mut pod = small_container(&json!({"volumeMounts": [
-        {"name": "outer", "mountPath": "/etc/app"},
-        {"name": "inner", "mountPath": "/etc/app/run"},
-    ]}));
-    pod["spec"]["volumes"] = json!([{"name": "outer", "configMap": {"name": "m"}}, {"name": "inner", "emptyDir": {}}]);
-    let without = fetched().found(config_map("m"), &[("a", "1")]).assets();
-    let refused = reasons(&pod, &facts(), &without);
-    assert!(refused[0].contains("/etc/app/run inside volume outer"), "{refused:?}");
-    let with = fetched().found(config_map("m"), &[("run", "1")]).assets();
-    sanitize(&parent(&pod), &facts(), &with).unwrap();
-}
-
-#[test]
 fn text_that_no_manifest_can_hold_is_refused() {
     let mut pod = small_container(&json!({"envFrom": [{"secretRef": {"name": "s"}}]}));
     pod["metadata"]["annotations"]["checkpointer.alpha.coreos.com/inline-secret-env"] = json!("true");

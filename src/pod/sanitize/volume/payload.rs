@@ -111,7 +111,7 @@ impl Payload {
         if fs_group.is_some() {
             self.files.values_mut().for_each(|file| file.mode |= GROUP_READ);
         }
-        Ok(VolumeContent { files: self.files, fs_group })
+        Ok(VolumeContent { files: self.files, fs_group, ..VolumeContent::default() })
     }
 }
 
