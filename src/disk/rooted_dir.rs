@@ -219,7 +219,7 @@ impl Files for RootedDir {
         };
         match stat() {
             Ok(stat) => Ok(Some(known(&stat))),
-            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Ok(None),
             Err(errno) => Err(self.fail("look at", path)(errno)),
         }
     }

@@ -8,11 +8,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::AssetVolumePlan;
+use super::payload::LONGEST_NAME;
 use crate::hex::Hex;
 use crate::pod::checkpoint::{AssetVolume, MountPoint};
 
-/// Longest name in a directory, bytes (`NAME_MAX` of Linux).
-const LONGEST_NAME: usize = 255;
 /// Digits of the digest that tells one set of mount points from another.
 const DIGITS: usize = 8;
 
