@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::annotation::{self, inlines_secret_env, kept_annotation};
+use super::annotation::{self, inlines_secret_env, kept_annotation, lost_effect};
 use super::asset_refs::Assets;
 use super::checkpoint::{AssetVolume, Checkpoint};
 use super::parent::Parent;
@@ -71,6 +71,16 @@ fn annotations(pod: &Pod<'_>, volumes: &[AssetVolume], findings: &mut Findings) 
         .filter(|(key, _)| *key == annotation::MAX_OFFLINE || kept_annotation(key, &pod.facts.keep_annotations))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    let theirs = parent.object["metadata"]["annotations"].as_object().into_iter().flatten();
+    // In the host's network there is nothing that a network plugin would do.
+    for (key, _) in theirs.filter(|_| !pod.host_network) {
+        if let Some(what) = lost_effect(key, &pod.facts.keep_annotations) {
+            findings.degraded.push(format!(
+                "annotation {key} is left out ({what}), since who reads it asks the API server; if yours does not, run the \
+                 agent with --keep-annotation {key}"
+            ));
+        }
+    }
     if let Err(sentence) = parent.max_offline() {
         findings.refuse(sentence);
     }

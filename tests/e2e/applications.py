@@ -108,6 +108,8 @@ _PROJECTED = {"name": "projected", "projected": {"defaultMode": 0o440, "sources"
 _ENV = [{"name": "E2E_LEVEL", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "level"}}},
         {"name": "E2E_DOLLAR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "dollar"}}},
         {"name": "E2E_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        # Variables that the kubelet sets for a Service, with an API server only.
+        {"name": "E2E_SERVICE", "value": "$(KUBERNETES_PORT_443_TCP_ADDR):$(KUBERNETES_SERVICE_PORT_HTTPS)"},
         {"name": "E2E_LABEL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}}]
 _ENV_FROM = [{"prefix": "E2E_", "configMapRef": {"name": "settings"}}]
 
