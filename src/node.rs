@@ -6,6 +6,7 @@ mod cri_pods;
 pub mod cri_proto;
 pub mod cri_socket;
 pub mod criu;
+pub mod environment;
 #[cfg(fuzzing)]
 pub mod fuzzed;
 pub mod images;

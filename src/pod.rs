@@ -12,6 +12,7 @@ pub mod report;
 pub mod runtime;
 pub mod sanitize;
 pub(crate) mod schema;
+pub mod service_variables;
 pub mod snapshot;
 pub mod status;
 pub mod timings;

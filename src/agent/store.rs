@@ -20,7 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::disk::durability_tracker::DurabilityTracker;
-use crate::disk::files::{FileError, Files, ensure_dir};
+use crate::disk::files::{FileError, Files, ensure_dir, is_absent};
 use crate::disk::rooted_dir::RootedDir;
 use crate::disk::volume_dir::VolumeError;
 use crate::dns_name::InvalidName;
@@ -194,7 +194,7 @@ impl Store {
 
     fn remove_if_there(&self, path: &str) -> Result<(), FileError> {
         match self.files.remove_file(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             other => other,
         }
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::{DONE, FAILED, MISUSED, output};
 use crate::agent::store::yaml;
-use crate::pod::checkpoint::Checkpoint;
+use crate::pod::checkpoint::{Checkpoint, MountPoint};
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
 
@@ -127,6 +127,10 @@ fn document(parent: &Parent, facts: &NodeFacts, checkpoint: &Checkpoint) -> Stri
         for (path, file) in &volume.content.files {
             let owner = file.owner.map_or(String::new(), |owner| format!(" (owner {owner})"));
             let _ = writeln!(text, "#     {:04o} {path}{owner}", file.mode);
+        }
+        for (path, kind) in &volume.content.mount_points {
+            let slash = if *kind == MountPoint::Directory { "/" } else { "" };
+            let _ = writeln!(text, "#     {path}{slash} (mount point)");
         }
     }
     text + &yaml::to_text(&checkpoint.manifest)

@@ -40,6 +40,7 @@ fn advice(cause: &io::Error) -> &'static str {
             "; a symbolic link or a mount stands in the path where this program makes directories: remove it"
         }
         Some(nix::libc::EPERM) => "; it is immutable (see lsattr), or this program does not run as root",
+        Some(nix::libc::ENAMETOOLONG) => "; a name may have at most 255 bytes, and a path 4095: shorten it",
         Some(nix::libc::ENOSYS) => "; openat2 is missing: Linux 5.6 or newer is needed, and seccomp must allow it",
         _ => match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free blocks or inodes there",
@@ -161,9 +162,14 @@ pub fn remove_tree(files: &dyn Files, path: &str) -> Result<(), FileError> {
 /// The names in a directory that may be missing.
 pub fn list_or_none(files: &dyn Files, path: &str) -> Result<Vec<String>, FileError> {
     match files.list(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::NotADirectory => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// Whether it certainly does not exist: a name that the filesystem could not even hold is no file's.
+pub fn is_absent(error: &FileError) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.cause.raw_os_error() == Some(nix::libc::ENAMETOOLONG)
 }
 
 /// Whether the content of this one file cannot be had, though the rest of the disk may be well: a bad block (EIO), or a

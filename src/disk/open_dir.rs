@@ -106,7 +106,8 @@ impl OpenDir {
         own(name).map_err(self.fail("look at", name))?;
         match fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
-            Err(Errno::ENOENT) => Ok(None),
+            // A name that the filesystem could not even hold is no file's.
+            Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Ok(None),
             Err(why) => Err(self.fail("look at", name)(why)),
         }
     }
@@ -121,7 +122,7 @@ impl OpenDir {
     pub fn remove(&self, name: &str) -> Outcome<()> {
         let remove = || own(name).and_then(|()| unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir));
         match remove() {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Ok(()) | Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Ok(()),
             Err(why) => Err(self.fail("remove", name)(why)),
         }
     }
@@ -190,6 +191,15 @@ mod tests {
         own.remove("link").unwrap();
         own.remove("link").unwrap();
         assert!(std::path::Path::new("/etc/passwd").exists());
+    }
+
+    #[test]
+    fn a_name_that_no_file_can_have_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = OpenDir::open(dir.path()).unwrap();
+        let beside = format!("{}.age.json", "x".repeat(250));
+        assert!(!own.has(&beside).unwrap() && own.stamp(&beside).unwrap().is_none());
+        own.remove(&beside).unwrap();
     }
 
     #[test]

@@ -194,8 +194,8 @@ impl Files for RootedDir {
         };
         match stat() {
             Ok(stat) => Ok(Some(known(&stat))),
-            // Beneath a file there certainly is nothing.
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            // Beneath a file there certainly is nothing, nor under a name that the filesystem could not hold.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) => Ok(None),
             Err(errno) => Err(self.fail("look at", path)(errno)),
         }
     }

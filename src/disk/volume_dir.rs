@@ -2,6 +2,8 @@
 //! `key -> ..data/key`, `..data -> ..<time>`. A new set of files is made in a new `..<time>`, made durable, and swapped
 //! in by one rename of `..data`. Removed keys go; content that is there already is not written.
 
+mod mount_points;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::atomic::Written;
@@ -21,12 +23,16 @@ pub enum VolumeError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A path that would not stay in the volume, or would be taken for our own names in it.
-    #[error("{path:?} cannot be a file of a volume: no part may be empty, `.`, or begin with `..`")]
+    #[error(
+        "{path:?} cannot be a file of a volume: no part may be empty, `.`, or begin with `..`, and nothing can be in a file"
+    )]
     Path {
         /// As it came.
         path: String,
     },
 }
+
+pub use mount_points::MountPoint;
 
 /// A file to be in a volume.
 #[derive(Clone, Copy)]
@@ -46,6 +52,10 @@ pub struct Volume<'a> {
     pub files: BTreeMap<&'a str, VolumeFile<'a>>,
     /// Group of files and directories, with the setgid bit on the latter; `None`: this process's.
     pub group: Option<u32>,
+    /// What stands beside `..data` for others to be mounted on, by path relative to the volume. It takes the place of the
+    /// link to a file whose path begins with the same name. Who gives a directory other mount points than it had takes
+    /// them from whoever still goes by the old ones.
+    pub mount_points: BTreeMap<&'a str, MountPoint>,
 }
 
 impl Volume<'_> {
@@ -53,9 +63,18 @@ impl Volume<'_> {
         if self.group.is_some() { DIR_MODE | SETGID } else { DIR_MODE }
     }
 
-    /// What stands directly in the volume: the first name of each path.
+    /// Links directly in the volume: the first name of each file's path, where no mount point has it.
     fn keys(&self) -> BTreeSet<&str> {
-        self.files.keys().map(|path| path.split_once('/').map_or(*path, |(first, _)| first)).collect()
+        let mut keys: BTreeSet<_> = self.files.keys().map(|path| first(path)).collect();
+        for path in self.mount_points.keys() {
+            keys.remove(first(path));
+        }
+        keys
+    }
+
+    /// What stands directly in the volume beside `..data` and what that points to.
+    fn names(&self) -> BTreeSet<&str> {
+        self.keys().into_iter().chain(self.mount_points.keys().map(|path| first(path))).collect()
     }
 
     /// Directories in it, each before those in it.
@@ -66,11 +85,17 @@ impl Volume<'_> {
 
     fn check(&self) -> Result<(), VolumeError> {
         let bad = |path: &str| path.split('/').any(|part| matches!(part, "" | ".") || part.starts_with(".."));
-        match self.files.keys().find(|path| bad(path) || path.contains('\0')) {
-            Some(path) => Err(VolumeError::Path { path: (*path).to_owned() }),
+        let mut paths = self.files.keys().chain(self.mount_points.keys());
+        match paths.find(|path| bad(path) || path.contains('\0')).copied().or_else(|| mount_points::clash(self)) {
+            Some(path) => Err(VolumeError::Path { path: path.to_owned() }),
             None => Ok(()),
         }
     }
+}
+
+/// The first name of a path.
+fn first(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(first, _)| first)
 }
 
 /// Makes the volume at `dir` hold exactly this, durably, with `dir` and the directories above it.
@@ -163,13 +188,23 @@ fn holds(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<bool, File
     if !dir_as_wanted(dir)? || !dir_as_wanted(&top)? {
         return Ok(false);
     }
-    let mut names: BTreeSet<String> = volume.keys().into_iter().map(str::to_owned).collect();
+    let mut names: BTreeSet<String> = volume.names().into_iter().map(str::to_owned).collect();
     names.extend([DATA.to_owned(), data.clone()]);
     if files.list(dir)?.into_iter().collect::<BTreeSet<_>>() != names {
         return Ok(false);
     }
     for key in volume.keys() {
         if !points_at_data(files, dir, key)? {
+            return Ok(false);
+        }
+    }
+    for (path, kind) in mount_points::with_dirs(volume) {
+        let path = format!("{dir}/{path}");
+        let as_wanted = match kind {
+            MountPoint::Dir => dir_as_wanted(&path)?,
+            MountPoint::File => files.stat(&path)?.is_some_and(|s| mount_points::is_empty_file(&s) && owned(&s, None)),
+        };
+        if !as_wanted {
             return Ok(false);
         }
     }
@@ -257,6 +292,7 @@ fn fill_new(files: &dyn Files, dir: &str, volume: &Volume<'_>) -> Result<String,
             files.sync_dir(&format!("{top}/{sub}"))?;
         }
         files.sync_dir(&top)?;
+        mount_points::make(files, dir, volume)?;
         for key in volume.keys() {
             let link = format!("{dir}/{key}");
             if files.stat(&link)?.is_none() {
@@ -288,14 +324,16 @@ fn swap(files: &dyn Files, dir: &str, data: &str) -> Result<(), FileError> {
 
 /// Removes what the new content does not have, and lets links take the place of files that stood there before.
 fn tidy(files: &dyn Files, dir: &str, volume: &Volume<'_>, data: &str) -> Result<(), FileError> {
-    let keys = volume.keys();
+    let (keys, names) = (volume.keys(), volume.names());
     for name in files.list(dir)? {
         let path = format!("{dir}/{name}");
         if name == DATA || name == data {
             continue;
         }
-        if !keys.contains(name.as_str()) {
+        if !names.contains(name.as_str()) {
             remove_tree(files, &path)?;
+        } else if !keys.contains(name.as_str()) {
+            // A mount point; made before the swap.
         } else if !points_at_data(files, dir, &name)? {
             if files.stat(&path)?.is_some_and(|stat| stat.kind == FileKind::Dir) {
                 remove_tree(files, &path)?;

@@ -16,7 +16,7 @@ use super::cri_pods::node_pods;
 use super::cri_proto as proto;
 use super::cri_socket;
 use super::cri_socket::EndpointError;
-use crate::pod::key::SandboxId;
+use crate::pod::key::{ContainerId, SandboxId};
 use crate::pod::runtime::NodePods;
 use proto::image_service_client::ImageServiceClient;
 use proto::runtime_service_client::RuntimeServiceClient;
@@ -199,6 +199,15 @@ impl Cri {
             self.ask("ListContainers", two.list_containers(proto::ListContainersRequest {})),
         )?;
         Ok(node_pods(sandboxes.items, containers.containers))
+    }
+
+    /// What the runtime tells of a container besides its status (`ContainerStatus` with `verbose`, key `info`); none where it
+    /// tells nothing. It has the container's environment in it, and so secrets.
+    pub async fn container_info(&self, id: &ContainerId) -> Result<Option<String>, CriError> {
+        let mut client = self.runtime.clone();
+        let asked = proto::ContainerStatusRequest { container_id: id.0.clone(), verbose: true };
+        let mut answer = self.ask("ContainerStatus", client.container_status(asked)).await?;
+        Ok(answer.info.remove("info"))
     }
 
     /// Subscribes to changes. The subscription is sent when the stream is first polled; nothing confirms it, because

@@ -1,6 +1,10 @@
 //! Every annotation that this program reads or writes, and the kubelet's own that it looks at. Pure: raw pods in, answers out.
 
+pub mod effects;
+
 use serde_json::Value;
+
+use effects::{Fate, effect};
 
 /// Version of the manifests that are written, the value of [`FORMAT`].
 pub const FORMAT_VERSION: &str = "1";
@@ -76,9 +80,15 @@ pub(crate) fn inlines_secret_env(pod: &Value) -> bool {
     of(pod, INLINE_SECRET_ENV) == Some("true")
 }
 
-/// An annotation of the parent that its checkpoint keeps because an operator named its prefix (`--keep-annotation`).
+/// An annotation of the parent that its checkpoint keeps: one that works without an API server, or whose prefix an operator
+/// named (`--keep-annotation`).
 pub(crate) fn kept_annotation(key: &str, prefixes: &[String]) -> bool {
-    prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()))
-        && !key.starts_with(OWN_PREFIX)
-        && !key.starts_with(KUBELET_PREFIX)
+    let named = || prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
+    let works = || effect(key).is_some_and(|(fate, _)| fate == Fate::Kept);
+    !key.starts_with(OWN_PREFIX) && !key.starts_with(KUBELET_PREFIX) && (works() || named())
+}
+
+/// What an annotation of the parent does that its checkpoint does not keep.
+pub(crate) fn lost_effect(key: &str, prefixes: &[String]) -> Option<&'static str> {
+    effect(key).filter(|_| !kept_annotation(key, prefixes)).map(|(_, what)| what)
 }

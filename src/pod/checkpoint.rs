@@ -58,6 +58,18 @@ pub struct VolumeContent {
     /// Group that owns files and directories, where the pod has an fsGroup. With one the kubelet also adds group
     /// read to files and sets the setgid bit on directories; `sanitize` has already put that into the modes.
     pub fs_group: Option<u32>,
+    /// Names beside the files that containers mount something else on, by relative path like those of files. They are
+    /// empty, and stand in the way of a file whose path begins with the same name, as in a volume of the kubelet's.
+    pub mount_points: BTreeMap<String, MountPoint>,
+}
+
+/// What a mount point has to be for the mount to succeed: what is mounted on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MountPoint {
+    /// An empty file.
+    File,
+    /// An empty directory.
+    Directory,
 }
 
 /// A file of an asset volume. Its content is secret: `Debug` shows the length alone.

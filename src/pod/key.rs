@@ -38,6 +38,9 @@ impl PodKey {
         format!("{}_{}", self.namespace, self.name)
     }
 
+    /// Longest ending of a file's name after [`Self::file_stem`], bytes: `.yaml.kept.7`.
+    pub const LONGEST_ENDING: usize = 12;
+
     /// The inverse of [`Self::file_stem`].
     pub fn from_file_stem(stem: &str) -> Result<Self, InvalidName> {
         let (namespace, name) =

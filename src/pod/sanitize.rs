@@ -15,12 +15,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::annotation::{self, inlines_secret_env, kept_annotation};
+use super::annotation::{self, inlines_secret_env, kept_annotation, lost_effect};
 use super::asset_refs::Assets;
 use super::checkpoint::{AssetVolume, Checkpoint};
 use super::parent::Parent;
 use findings::{Findings, Pod};
-use volume::{AssetVolumePlan, dedup, fill, place};
+use volume::{FilledAll, fill_all, place};
 
 pub use findings::{NodeFacts, NotRestorable};
 pub use kubelet_rule::has_api_object_reference;
@@ -30,7 +30,8 @@ pub fn sanitize(parent: &Parent, facts: &NodeFacts, assets: &Assets) -> Result<C
     let mut findings = Findings::default();
     let known = spec::known(&parent.object["spec"], &mut findings);
     let placed = place(parent, &known["volumes"], &mut findings.reasons);
-    let volumes = fill_all(parent, assets, &placed, &mut findings);
+    let FilledAll { volumes, lacks } = fill_all(parent, assets, &placed);
+    lacks.into_iter().for_each(|(_, lack)| findings.lacks(lack));
     let pod = Pod {
         parent,
         facts,
@@ -63,22 +64,6 @@ pub fn sanitize(parent: &Parent, facts: &NodeFacts, assets: &Assets) -> Result<C
     }
 }
 
-fn fill_all(
-    parent: &Parent,
-    assets: &Assets,
-    placed: &[AssetVolumePlan<'_>],
-    findings: &mut Findings,
-) -> Vec<AssetVolume> {
-    let mut volumes = Vec::new();
-    for one in placed {
-        let filled = fill(parent, assets, one);
-        filled.lacks.into_iter().for_each(|lack| findings.lacks(lack));
-        volumes.extend(filled.volume);
-    }
-    dedup(&mut volumes);
-    volumes
-}
-
 fn annotations(pod: &Pod<'_>, volumes: &[AssetVolume], findings: &mut Findings) -> Value {
     let parent = pod.parent;
     let theirs = parent.object["metadata"]["annotations"].as_object().into_iter().flatten();
@@ -86,6 +71,16 @@ fn annotations(pod: &Pod<'_>, volumes: &[AssetVolume], findings: &mut Findings) 
         .filter(|(key, _)| *key == annotation::MAX_OFFLINE || kept_annotation(key, &pod.facts.keep_annotations))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    let theirs = parent.object["metadata"]["annotations"].as_object().into_iter().flatten();
+    // In the host's network there is nothing that a network plugin would do.
+    for (key, _) in theirs.filter(|_| !pod.host_network) {
+        if let Some(what) = lost_effect(key, &pod.facts.keep_annotations) {
+            findings.degraded.push(format!(
+                "annotation {key} is left out ({what}), since who reads it asks the API server; if yours does not, run the \
+                 agent with --keep-annotation {key}"
+            ));
+        }
+    }
     if let Err(sentence) = parent.max_offline() {
         findings.refuse(sentence);
     }

@@ -41,6 +41,13 @@ pub enum SealError {
         /// As given.
         path: PathBuf,
     },
+    /// Its name leaves no room for the endings of a sealed archive and of its description.
+    #[error("{} has a name too long to be sealed: with .age.json after it, it would have more than 255 bytes; rename the \
+             archive, or push it as an image", .path.display())]
+    LongName {
+        /// As given.
+        path: PathBuf,
+    },
     /// There is a sealed one.
     #[error("{} is there already, perhaps of the same archive: open it to see, and move one of the two away", .path.display())]
     Exists {

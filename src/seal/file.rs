@@ -14,6 +14,8 @@ use crate::disk::files::{FileError, Files, NewFile};
 use crate::disk::rooted_dir::{RootedDir, Unnamed};
 
 const MODE: u32 = 0o600;
+/// Longest name of a file, in bytes (`NAME_MAX` of Linux).
+const LONGEST_NAME: usize = 255;
 
 /// Seals a whole archive in its directory, as `<archive>.age`, with its description `<archive>.age.json`, and removes the
 /// plain one. It blocks. Returns the sealed file's path; `progress` is told bytes of the plain one.
@@ -22,6 +24,10 @@ const MODE: u32 = 0o600;
 pub fn seal_file(recipient: &Recipient, archive: &Path, progress: &mut dyn FnMut(u64)) -> Result<PathBuf, SealError> {
     let (dir, name) = place(archive).ok_or_else(|| SealError::Name { path: archive.to_owned() })?;
     let sealed = format!("{name}{SEALED}");
+    let described = format!("{sealed}{}", sidecar::ENDING);
+    if described.len() > LONGEST_NAME {
+        return Err(SealError::LongName { path: archive.to_owned() });
+    }
     let exists = || SealError::Exists { path: dir.locate(&sealed) };
     if dir.stat(&sealed)?.is_some() {
         return Err(exists());
@@ -34,7 +40,6 @@ pub fn seal_file(recipient: &Recipient, archive: &Path, progress: &mut dyn FnMut
         return Err(SealError::Changed { path: archive.to_owned() });
     }
     // The description first: no sealed file is ever without.
-    let described = format!("{sealed}{}", sidecar::ENDING);
     atomic::write(&dir, &described, description.as_bytes(), MODE)?;
     if let Err(why) = fresh.take_name(&sealed) {
         if why.kind() == io::ErrorKind::AlreadyExists {

@@ -29,10 +29,14 @@ exit 1
 
 
 def container(port=None, mounts=(), env=(), env_from=()):
-    """The application's container; with a port it serves there and has a probe that names the port."""
+    """The application's container; with a port it serves there and has a probe that names the port.
+
+    A mount is a volume's name, or a pair of that and the path beneath /data.
+    """
+    mounts = [mount if isinstance(mount, tuple) else (mount, mount) for mount in mounts]
     spec = {"name": "app", "image": image.APPLICATION, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sh", "-c", _SCRIPT],
             "env": [{"name": "SOURCE", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{SOURCE}']"}}}, *env],
-            "envFrom": list(env_from), "volumeMounts": [{"name": name, "mountPath": f"/data/{name}"} for name in mounts],
+            "envFrom": list(env_from), "volumeMounts": [{"name": name, "mountPath": f"/data/{path}"} for name, path in mounts],
             "resources": {"requests": {"cpu": "10m", "memory": "8Mi"}, "limits": {"memory": "64Mi"}}}
     if port:
         spec["env"].append({"name": "PORT", "value": str(port)})
@@ -93,6 +97,9 @@ _SECRET = {"name": "secret", "secret": {"secretName": "keys"}}
 _SECRET_ITEMS = {"name": "items", "secret": {"secretName": "keys", "items": [{"key": "tls.key", "path": "deep/key.pem", "mode": 0o400}]}}
 _SECRET_MODE = {"name": "mode", "secret": {"secretName": "keys", "defaultMode": 0o400}}
 _CONFIG = {"name": "config", "configMap": {"name": "settings"}}
+# A Secret inside a ConfigMap, as MetalLB's speaker has it, deeper in and beside another volume that hides a key.
+_SCRATCH = {"name": "scratch", "emptyDir": {}}
+_NESTED = ["config", ("secret", "config/more/secret"), ("scratch", "config/multi")]
 _PROJECTED = {"name": "projected", "projected": {"defaultMode": 0o440, "sources": [
     {"secret": {"name": "keys", "items": [{"key": "tls.crt", "path": "crt"}]}},
     {"configMap": {"name": "settings"}},
@@ -101,6 +108,8 @@ _PROJECTED = {"name": "projected", "projected": {"defaultMode": 0o440, "sources"
 _ENV = [{"name": "E2E_LEVEL", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "level"}}},
         {"name": "E2E_DOLLAR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "dollar"}}},
         {"name": "E2E_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        # Variables that the kubelet sets for a Service, with an API server only.
+        {"name": "E2E_SERVICE", "value": "$(KUBERNETES_PORT_443_TCP_ADDR):$(KUBERNETES_SERVICE_PORT_HTTPS)"},
         {"name": "E2E_LABEL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}}]
 _ENV_FROM = [{"prefix": "E2E_", "configMapRef": {"name": "settings"}}]
 
@@ -111,7 +120,7 @@ NO_TOKEN = {"automountServiceAccountToken": False}
 APPLICATIONS = {
     "ds-host": owned("DaemonSet", "ds-host", template("ds-host", container(8101, ["items", "config"], _ENV), [_SECRET_ITEMS, _CONFIG], True, **NO_TOKEN)),
     "ds-host-projected": owned("DaemonSet", "ds-host-projected", template("ds-host-projected", container(8102, ["projected"]), [_PROJECTED], True, **NO_TOKEN)),
-    "ds-ip": owned("DaemonSet", "ds-ip", template("ds-ip", container(None, ["secret", "config"], _ENV, _ENV_FROM), [_SECRET, _CONFIG], **NO_TOKEN)),
+    "ds-ip": owned("DaemonSet", "ds-ip", template("ds-ip", container(None, _NESTED, _ENV, _ENV_FROM), [_SECRET, _CONFIG, _SCRATCH], **NO_TOKEN)),
     "ds-ip-group": owned("DaemonSet", "ds-ip-group", template("ds-ip-group", container(None, ["secret", "items"]), [_SECRET, _SECRET_ITEMS],
                                                               securityContext={"runAsUser": 1000, "fsGroup": 2000}, **NO_TOKEN)),
     "dep-host": owned("Deployment", "dep-host", template("dep-host", container(8103, ["mode"]), [_SECRET_MODE], True, **NO_TOKEN)),

@@ -53,7 +53,7 @@ impl Node {
             "spec": {"containers": [{"name": "main", "image": "web:1"}]},
         });
         let key_file = AssetFile { bytes: b"very secret".to_vec(), mode: 0o600, owner: None };
-        let content = VolumeContent { files: [("tls.key".to_owned(), key_file)].into(), fs_group: None };
+        let content = VolumeContent { files: [("tls.key".to_owned(), key_file)].into(), ..VolumeContent::default() };
         let volumes = vec![AssetVolume { tree: Tree::Secrets, name: "tls".to_owned(), content }];
         self.store().save(&key, &Checkpoint { manifest, volumes }, 1_700_000_000).unwrap();
         key

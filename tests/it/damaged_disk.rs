@@ -15,11 +15,10 @@ use crate::support::checkpoints::{checkpoint, key, with};
 use crate::support::model_disk::{Fault, ModelDisk};
 
 /// What a filesystem, a mount or a security module says of one object.
-const OF_AN_OBJECT: [i32; 14] = [
+const OF_AN_OBJECT: [i32; 13] = [
     libc::EIO,
     libc::EUCLEAN,
     libc::EBADMSG,
-    libc::ENAMETOOLONG,
     libc::EACCES,
     libc::EPERM,
     libc::ELOOP,

@@ -11,7 +11,7 @@ use pod_checkpointer::pod::key::{PodKey, Uid};
 use pod_checkpointer::pod::snapshot::Inventory;
 use serde_json::Value;
 
-use crate::support::checkpoints::{checkpoint, key, volume, with};
+use crate::support::checkpoints::{checkpoint, key, volume, with, with_mount_points};
 use crate::support::model_disk::{Fault, ModelDisk, Survives};
 
 type Act = fn(&Store) -> Result<(), StoreError>;
@@ -64,12 +64,14 @@ fn first(store: &Store) -> Result<(), StoreError> {
     let copy =
         with(checkpoint(&web(), "uid-1"), Tree::Secrets, "tls", &[("tls.crt", "old crt"), ("tls.key", "old key")]);
     let copy = with(copy, Tree::ConfigMaps, "dropped", &[("a", "1")]);
+    let copy = with_mount_points(copy, "config.mounts-1", &[("a", "1"), ("conf.d", "x")], &["conf.d/b/c"]);
     store.save(&web(), &copy, 100).map(drop)
 }
 
 fn second(store: &Store) -> Result<(), StoreError> {
     let copy = with(checkpoint(&web(), "uid-2"), Tree::Secrets, "tls", &[("tls.crt", "new crt"), ("ca/root", "new")]);
     let copy = with(copy, Tree::Volumes, "projected", &[("deep/er/file", "x"), ("token", "y")]);
+    let copy = with_mount_points(copy, "config.mounts-2", &[("a", "2")], &["conf.d"]);
     store.save(&web(), &copy, 200).map(drop)
 }
 
@@ -198,17 +200,21 @@ fn assets_of(manifest: &str) -> Vec<String> {
     serde_json::from_str(list).expect("a list of texts")
 }
 
-/// What a container sees in an asset directory; `None` if it is not whole.
+/// What a container sees in an asset directory, mount points under their own names; `None` if it is not whole.
 fn volume_of(tree: &BTreeMap<String, String>, dir: &str) -> Option<BTreeMap<String, String>> {
     let data = tree.get(&format!("/{dir}/..data"))?.strip_prefix("-> ")?;
     tree.get(&format!("/{dir}/{data}/"))?;
     let top = format!("/{dir}/{data}/");
     let files = tree.iter().filter(|(path, _)| path.starts_with(&top) && !path.ends_with('/'));
-    let files: BTreeMap<_, _> = files.map(|(path, text)| (path[top.len()..].to_owned(), text.clone())).collect();
+    let mut files: BTreeMap<_, _> = files.map(|(path, text)| (path[top.len()..].to_owned(), text.clone())).collect();
     let seen = files.keys().all(|path| {
         let first = path.split('/').next().unwrap_or_default();
         tree.get(&format!("/{dir}/{first}")) == Some(&format!("-> ..data/{first}"))
+            || tree.contains_key(&format!("/{dir}/{first}/"))
     });
+    let beside = tree.iter().filter_map(|(path, text)| Some((path.strip_prefix(&format!("/{dir}/"))?, text)));
+    let points = beside.filter(|(path, text)| !path.is_empty() && !path.starts_with("..") && !text.starts_with("-> "));
+    files.extend(points.map(|(path, text)| (format!("mount point {path}"), text.clone())));
     seen.then_some(files)
 }
 
@@ -318,7 +324,7 @@ fn random_changes_and_power_cuts_never_lose_the_checkpoint() {
         let mut done = Vec::new();
         for _ in 0..12 {
             let step = random.usize(..STEPS.len());
-            let cut = random.usize(..160);
+            let cut = random.usize(..230);
             done.push((step, cut));
             let cutting = disk.copy(Some(Fault::PowerCut(cut)));
             let outcome = Store::with_files(cutting.clone()).and_then(|store| STEPS[step](&store));

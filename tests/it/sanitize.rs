@@ -1,6 +1,8 @@
 //! What becomes of the parts of a pod, one by one.
 
 mod golden;
+mod lost;
+mod nested;
 mod pods;
 mod properties;
 mod refusals;

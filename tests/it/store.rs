@@ -396,3 +396,22 @@ proptest! {
         prop_assert_eq!(fs::read(node.manifest("shop_bad.yaml"))?, bytes);
     }
 }
+
+#[test]
+fn a_copy_whose_name_leaves_no_room_for_others_stops_nobody() {
+    let node = node();
+    let web = node.save("uid-1", 100);
+    let long = key(&format!("{}/{}", "n".repeat(60), "p".repeat(188)));
+    let copy = |uid: &str| with(checkpoint(&long, uid), Tree::Secrets, "tls", &[("tls.crt", uid)]);
+    node.store.save(&long, &copy("uid-1"), 100).expect("its own name fits");
+
+    let kept: Vec<_> = node.store.load().expect("a sound disk").checkpoints.into_keys().collect();
+    assert_eq!(kept, [long.clone(), web.clone()]);
+    let error = node.store.save(&long, &copy("uid-2"), 200).expect_err("there is no room for the older copy's name");
+    assert!(error.to_string().contains("a name may have at most 255 bytes"), "{error}");
+
+    node.activate(&long).expect("a sound disk");
+    node.store.remove_manifests(&long).expect("a sound disk");
+    node.store.remove_assets(&long).expect("a sound disk");
+    assert_eq!(node.store.load().expect("a sound disk").checkpoints.into_keys().collect::<Vec<_>>(), [web]);
+}

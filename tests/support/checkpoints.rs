@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pod_checkpointer::pod::annotation;
 pub(crate) use pod_checkpointer::pod::checkpoint::Checkpoint;
-use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, Tree, VolumeContent};
+use pod_checkpointer::pod::checkpoint::{AssetFile, AssetVolume, MountPoint, Tree, VolumeContent};
 use pod_checkpointer::pod::key::PodKey;
 use serde_json::json;
 
@@ -48,9 +48,18 @@ pub(crate) fn with(mut checkpoint: Checkpoint, tree: Tree, name: &str, files: &[
     checkpoint
 }
 
+/// The same with one more, in which these directories and the file `mounted` are mount points.
+pub(crate) fn with_mount_points(copy: Checkpoint, name: &str, files: &[(&str, &str)], dirs: &[&str]) -> Checkpoint {
+    let mut copy = with(copy, Tree::Volumes, name, files);
+    let points = &mut copy.volumes.last_mut().expect("just added").content.mount_points;
+    points.extend(dirs.iter().map(|dir| ((*dir).to_owned(), MountPoint::Directory)));
+    points.insert("mounted".to_owned(), MountPoint::File);
+    copy
+}
+
 /// An asset directory of files with mode 0644.
 pub(crate) fn volume(tree: Tree, name: &str, files: &[(&str, &str)]) -> AssetVolume {
     let file = |text: &str| AssetFile { bytes: text.as_bytes().to_vec(), mode: 0o644, owner: None };
     let files: BTreeMap<_, _> = files.iter().map(|(path, text)| ((*path).to_owned(), file(text))).collect();
-    AssetVolume { tree, name: name.to_owned(), content: VolumeContent { files, fs_group: None } }
+    AssetVolume { tree, name: name.to_owned(), content: VolumeContent { files, ..VolumeContent::default() } }
 }

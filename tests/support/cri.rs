@@ -37,6 +37,8 @@ pub struct Mood {
     pub odd_sandboxes: Vec<proto::PodSandbox>,
     /// The same for containers.
     pub odd_containers: Vec<proto::Container>,
+    /// What a verbose `ContainerStatus` tells, by name of the container.
+    pub container_info: BTreeMap<String, String>,
 }
 
 /// What it was asked.
@@ -252,6 +254,20 @@ impl RuntimeService for Service {
         }
         calls.removed.push(pod);
         Ok(Response::new(proto::RemovePodSandboxResponse {}))
+    }
+
+    async fn container_status(
+        &self,
+        request: Request<proto::ContainerStatusRequest>,
+    ) -> Result<Response<proto::ContainerStatusResponse>, Status> {
+        let mood = self.enter("ContainerStatus").await?;
+        let proto::ContainerStatusRequest { container_id, verbose } = request.into_inner();
+        let machine = self.machine.lock();
+        let mut containers = machine.sandboxes.iter().flat_map(|sandbox| &sandbox.containers);
+        let container = containers.find(|c| c.id == container_id).ok_or_else(|| Status::not_found(container_id))?;
+        let told = mood.container_info.get(&container.name).filter(|_| verbose);
+        let info = told.map(|info| ("info".to_owned(), info.clone())).into_iter().collect();
+        Ok(Response::new(proto::ContainerStatusResponse { info }))
     }
 
     type GetContainerEventsStream = BoxStream<'static, Result<proto::ContainerEventResponse, Status>>;

@@ -12,13 +12,14 @@ use crate::cluster::client::ApiClient;
 use crate::cluster::objects::{ObjectCache, fetch};
 use crate::cluster::tokens::TokenTerms;
 use crate::node::cri::Cri;
-use crate::node::images;
 use crate::node::kubelet::KubeletDir;
+use crate::node::{environment, images};
 use crate::pod::annotation;
 use crate::pod::asset_refs::{Assets, FetchedToken, TokenRef, wanted};
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::volume::refresh;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
+use crate::pod::service_variables;
 
 /// Why a parent was not saved, or not wholly.
 #[derive(Debug, thiserror::Error)]
@@ -150,12 +151,15 @@ impl Capturer {
 
     async fn facts(&self, parent: &Parent) -> NodeFacts {
         let images = images::look_up(&self.cri, &self.kubelet, &parent.images()).await;
+        let wanted = service_variables::wanted(&parent.object);
+        let service_variables = environment::look_up(&self.cri, &parent.uid, &wanted).await;
         let (api_host, api_port) = self.terms.service.clone().unwrap_or_default();
         NodeFacts {
             node_name: self.terms.node_name.clone(),
             api_host,
             api_port,
             images,
+            service_variables,
             etc_kubernetes: self.terms.etc_dir.clone(),
             keep_annotations: self.terms.keep_annotations.clone(),
         }

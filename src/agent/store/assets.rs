@@ -10,7 +10,7 @@ use crate::disk::atomic::Written;
 use crate::disk::files::{FileError, FileKind, list_or_none};
 use crate::disk::volume_dir::{self, Volume, VolumeFile};
 use crate::dns_name::check_name;
-use crate::pod::checkpoint::{AssetVolume, Tree};
+use crate::pod::checkpoint::{AssetVolume, MountPoint, Tree};
 use crate::pod::key::PodKey;
 use crate::pod::snapshot::LegacyFiles;
 
@@ -39,7 +39,15 @@ impl Store {
             let files = volume.content.files.iter().map(|(path, file)| {
                 (path.as_str(), VolumeFile { bytes: &file.bytes, mode: file.mode, owner: file.owner })
             });
-            let content = Volume { files: files.collect(), group: volume.content.fs_group };
+            let mount_points = volume.content.mount_points.iter().map(|(path, kind)| {
+                let kind = match kind {
+                    MountPoint::File => volume_dir::MountPoint::File,
+                    MountPoint::Directory => volume_dir::MountPoint::Dir,
+                };
+                (path.as_str(), kind)
+            });
+            let content =
+                Volume { files: files.collect(), group: volume.content.fs_group, mount_points: mount_points.collect() };
             if volume_dir::write(&*self.files, &dir, &content)? == Written::Changed {
                 written = Written::Changed;
             }

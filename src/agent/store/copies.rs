@@ -1,12 +1,11 @@
 //! The copies of one checkpoint, active, inactive and previous, and which of them counts.
 
-use std::io::ErrorKind;
 
 use super::manifest::{self, Content, Manifest};
 use super::names::{self, ManifestFile, Place};
 use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic;
-use crate::disk::files::{FileError, is_bad_block, is_of_the_system};
+use crate::disk::files::{FileError, is_absent, is_bad_block, is_of_the_system};
 use crate::disk::volume_dir;
 use crate::pod::key::PodKey;
 
@@ -113,7 +112,7 @@ impl Store {
         let file = ManifestFile::Ours { key: key.clone(), previous: place == Place::Previous };
         let bytes = match twice(|| self.files.read(&place.path(key), manifest::LIMIT)) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Copy::Absent),
+            Err(error) if is_absent(&error) => return Ok(Copy::Absent),
             Err(error) if is_of_the_system(&error) => return Err(error.into()),
             Err(error) => return Ok(Copy::Damaged(error.to_string())),
         };
@@ -154,7 +153,7 @@ impl Store {
             Copy::OtherFormat(_) | Copy::Damaged(_) => {}
         }
         let Some(inode) = self.files.stat(&path)?.map(|stat| stat.inode) else { return Ok(()) };
-        for n in 0..KEPT_AT_MOST {
+        for n in 0..names::KEPT_AT_MOST {
             let kept = names::kept(key, n);
             match self.files.stat(&kept)? {
                 Some(stat) if stat.inode != inode => continue,
@@ -166,9 +165,6 @@ impl Store {
         Err(self.unusable(place, key, "cannot be used, and too many of its kind are kept already (*.yaml.kept*)"))
     }
 }
-
-/// Files put aside for one pod before an operator must look.
-const KEPT_AT_MOST: u32 = 8;
 
 /// A block that is bad is bad twice: a passing fault of the disk must not make a good copy count as damaged.
 fn twice<T>(read: impl Fn() -> Result<T, FileError>) -> Result<T, FileError> {

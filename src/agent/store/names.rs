@@ -69,6 +69,9 @@ impl ManifestFile {
     }
 }
 
+/// Files put aside for one pod before an operator must look.
+pub(super) const KEPT_AT_MOST: u32 = 8;
+
 /// Where a file goes that cannot be used and must not be lost; `n` counts from 0.
 pub(super) fn kept(key: &PodKey, n: u32) -> String {
     let number = if n == 0 { String::new() } else { format!(".{n}") };
@@ -98,4 +101,19 @@ pub(super) fn is_kept(name: &str) -> bool {
 /// The original program's name of a pod's manifest, in either directory.
 pub(super) fn legacy(dir: &str, key: &PodKey) -> String {
     format!("{dir}/{}-{}{LEGACY_SUFFIX}", key.namespace(), key.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_ending_is_longer_than_sanitising_allows_for() {
+        let key = PodKey::new("ns", "pod").unwrap();
+        let places = [Place::Active, Place::Inactive, Place::Previous].map(|place| place.path(&key));
+        let kept = (0..KEPT_AT_MOST).map(|n| kept(&key, n));
+        let all = places.into_iter().chain(kept).chain([hold(&key), legacy(MANIFESTS, &key)]);
+        let longest = all.map(|path| path.rsplit('/').next().unwrap_or_default().len()).max();
+        assert_eq!(longest, Some(key.file_stem().len() + PodKey::LONGEST_ENDING));
+    }
 }

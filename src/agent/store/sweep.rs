@@ -50,19 +50,18 @@ impl Store {
         for dir in ["", names::INACTIVE, names::MANIFESTS] {
             left.extend(self.files.sync_dir(dir).err());
         }
-        // Tree, namespace, pod, volume: what is deeper was durable before `..data` led there.
         for tree in Tree::ALL {
-            self.settle_dir(tree.dir(), 3, &mut left);
+            self.settle_dir(tree.dir(), &mut left);
         }
         left.into_iter().map(StoreError::from).collect()
     }
 
-    fn settle_dir(&self, dir: &str, deeper: u32, left: &mut Vec<FileError>) {
+    /// With what is in it, but for `..<time>`: that was durable before `..data` led there.
+    fn settle_dir(&self, dir: &str, left: &mut Vec<FileError>) {
         left.extend(self.files.sync_dir(dir).err());
-        if deeper > 0 {
-            for name in self.subdirs(dir, left) {
-                self.settle_dir(&format!("{dir}/{name}"), deeper - 1, left);
-            }
+        let deeper = self.subdirs(dir, left);
+        for name in deeper.iter().filter(|name| !name.starts_with("..")) {
+            self.settle_dir(&format!("{dir}/{name}"), left);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Volume, VolumeFile, changed_at, read, remove, sweep, write};
+use super::{MountPoint, Volume, VolumeFile, changed_at, read, remove, sweep, write};
 use crate::disk::atomic::Written::{Changed, Unchanged};
 use crate::disk::rooted_dir::RootedDir;
 
@@ -22,7 +22,7 @@ fn disk() -> Disk {
 
 fn holding<'a>(files: &[(&'a str, &'a str)]) -> Volume<'a> {
     let file = |text: &'a str| VolumeFile { bytes: text.as_bytes(), mode: 0o640, owner: None };
-    Volume { files: files.iter().map(|(path, text)| (*path, file(text))).collect(), group: None }
+    Volume { files: files.iter().map(|(path, text)| (*path, file(text))).collect(), ..Volume::default() }
 }
 
 impl Disk {
@@ -119,7 +119,7 @@ fn a_group_owns_files_and_directories_and_new_files_inherit_it() {
     // Only root may give files away; without root this checks the bits alone.
     let (group, owner) = if own.uid() == 0 { (4242, 4343) } else { (own.gid(), own.uid()) };
     let file = VolumeFile { bytes: b"1", mode: 0o440, owner: Some(owner) };
-    let volume = Volume { files: BTreeMap::from([("a/key", file)]), group: Some(group) };
+    let volume = Volume { files: BTreeMap::from([("a/key", file)]), group: Some(group), ..Volume::default() };
     disk.write(&volume);
     for dir in ["", "..data", "..data/a"] {
         let meta = fs::metadata(disk.at(dir)).expect("a directory");
@@ -130,7 +130,7 @@ fn a_group_owns_files_and_directories_and_new_files_inherit_it() {
     assert_eq!(disk.write(&volume), Unchanged);
 
     let file = VolumeFile { owner: None, ..file };
-    let volume = Volume { files: BTreeMap::from([("a/key", file)]), group: None };
+    let volume = Volume { files: BTreeMap::from([("a/key", file)]), ..Volume::default() };
     assert_eq!(disk.write(&volume), Changed);
     for path in ["", "..data", "a/key"] {
         let meta = fs::metadata(disk.at(path)).expect("it exists");
@@ -180,4 +180,88 @@ fn a_path_that_would_leave_the_volume_or_hide_in_it_is_refused() {
         assert!(error.to_string().contains("cannot be a file of a volume"), "{error}");
     }
     assert!(!disk.at("").exists());
+}
+
+fn with_points<'a>(files: &[(&'a str, &'a str)], points: &[(&'a str, MountPoint)]) -> Volume<'a> {
+    Volume { mount_points: points.iter().copied().collect(), ..holding(files) }
+}
+
+#[test]
+fn mount_points_stand_beside_the_data_and_before_keys() {
+    let disk = disk();
+    let files = [("key", "1"), ("shadowed", "2"), ("deep/file", "3")];
+    let points = [("shadowed", MountPoint::Dir), ("deep/a/b", MountPoint::Dir), ("file", MountPoint::File)];
+    let volume = with_points(&files, &points);
+    assert_eq!(disk.write(&volume), Changed);
+    assert_eq!(disk.names(), ["..data", "..time", "deep", "file", "key", "shadowed"]);
+    for dir in ["shadowed", "deep", "deep/a", "deep/a/b"] {
+        let meta = fs::symlink_metadata(disk.at(dir)).expect("a directory");
+        assert!(meta.is_dir() && meta.mode() & 0o7777 == 0o755, "{dir}: {meta:?}");
+    }
+    let meta = fs::symlink_metadata(disk.at("file")).expect("a file");
+    assert_eq!((meta.is_file(), meta.len(), meta.mode() & 0o7777), (true, 0, 0o644));
+    assert_eq!((disk.text("..data/shadowed"), disk.text("..data/deep/file")), ("2".into(), "3".into()));
+    assert_eq!(disk.write(&volume), Unchanged);
+}
+
+#[test]
+fn a_new_content_leaves_the_very_mount_points_in_place() {
+    let disk = disk();
+    let points = [("dir", MountPoint::Dir), ("file", MountPoint::File)];
+    disk.write(&with_points(&[("key", "1"), ("dir", "x")], &points));
+    let inodes = || ["dir", "file"].map(|name| fs::symlink_metadata(disk.at(name)).expect("there").ino());
+    let before = inodes();
+    assert_eq!(disk.write(&with_points(&[("key", "2"), ("file", "y")], &points)), Changed);
+    assert_eq!((inodes(), disk.text("key")), (before, "2".to_owned()));
+    sweep(&disk.1, DIR).expect("a sound disk");
+    assert_eq!(
+        (inodes(), disk.names()),
+        (before, ["..data", "..time", "dir", "file", "key"].map(str::to_owned).into())
+    );
+    remove(&disk.1, DIR).expect("a sound disk");
+    assert!(!disk.at("").exists());
+}
+
+#[test]
+fn mount_points_are_mended_and_replaced() {
+    let disk = disk();
+    let volume = with_points(&[("key", "1")], &[("a/b", MountPoint::Dir), ("file", MountPoint::File)]);
+    let spoil: [(&str, Spoil); 4] = [
+        ("a directory less", |disk| fs::remove_dir(disk.at("a/b")).expect("ours")),
+        ("a link in its place", |disk| {
+            fs::remove_file(disk.at("file")).expect("ours");
+            std::os::unix::fs::symlink("..data/key", disk.at("file")).expect("ours");
+        }),
+        ("a file with content", |disk| fs::write(disk.at("file"), "x").expect("ours")),
+        ("a file in its place", |disk| {
+            fs::remove_dir_all(disk.at("a")).expect("ours");
+            fs::write(disk.at("a"), "x").expect("ours");
+        }),
+    ];
+    disk.write(&volume);
+    for (what, spoil) in spoil {
+        spoil(&disk);
+        assert_eq!(disk.write(&volume), Changed, "{what}");
+        assert!(fs::symlink_metadata(disk.at("a/b")).expect("there").is_dir(), "{what}");
+        assert_eq!(fs::symlink_metadata(disk.at("file")).expect("there").len(), 0, "{what}");
+        assert_eq!(disk.write(&volume), Unchanged, "{what}");
+    }
+    assert_eq!(disk.write(&holding(&[("key", "1"), ("a", "2")])), Changed);
+    assert_eq!(
+        (disk.names(), disk.text("a")),
+        (["..data", "..time", "a", "key"].map(str::to_owned).into(), "2".into())
+    );
+}
+
+#[test]
+fn a_mount_point_cannot_leave_the_volume_or_be_in_a_file() {
+    let disk = disk();
+    for points in [
+        &[("../up", MountPoint::Dir)][..],
+        &[("..data", MountPoint::Dir)],
+        &[("a", MountPoint::File), ("a/b", MountPoint::Dir)],
+    ] {
+        let error = write(&disk.1, DIR, &with_points(&[], points)).expect_err("refused");
+        assert!(error.to_string().contains("cannot be a file of a volume"), "{error}");
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::hex::Hex;
-use crate::pod::annotation::{self, kept_annotation};
+use crate::pod::annotation::{self, kept_annotation, lost_effect};
 use crate::pod::schema::{POD_SPEC, keep};
 
 /// SHA-256, in hexadecimal, of what `pod` gives to its checkpoint. `keep_annotations`: prefixes, see
@@ -20,6 +20,7 @@ pub(super) fn of(pod: &Value, lineage: &str, keep_annotations: &[String]) -> Str
         key == annotation::MAX_OFFLINE
             || key == annotation::INLINE_SECRET_ENV
             || kept_annotation(key, keep_annotations)
+            || lost_effect(key, keep_annotations).is_some()
             || reads(&fields, "metadata.annotations", key)
     });
     let labels = chosen(&pod["metadata"]["labels"], |key| reads(&fields, "metadata.labels", key));

@@ -2,7 +2,7 @@
 //! given it. How the kubelet goes about it: `envFrom` first, in order, then `env`, in order, where `$(NAME)` in a
 //! `value` (not in what `valueFrom` gives) reads what is set so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -12,6 +12,7 @@ use crate::pod::annotation::INLINE_SECRET_ENV;
 use crate::pod::asset_refs::missing;
 use crate::pod::asset_refs::missing::{Lack, Reader};
 use crate::pod::asset_refs::{ObjectKind, ObjectRef};
+use crate::pod::service_variables::{Known, OF_THE_API, known, read_by};
 
 /// Replaces `env` and `envFrom` of a container.
 pub(super) fn freeze(pod: &Pod<'_>, container: &mut Map<String, Value>, findings: &mut Findings) {
@@ -22,16 +23,16 @@ pub(super) fn freeze(pod: &Pod<'_>, container: &mut Map<String, Value>, findings
     let reader = Environment { pod, container: &name };
 
     let inlined = reader.from(&env_from, findings);
-    let mut frozen: Vec<_> =
-        [("KUBERNETES_SERVICE_HOST", &pod.facts.api_host), ("KUBERNETES_SERVICE_PORT", &pod.facts.api_port)]
-            .into_iter()
-            .filter(|(name, value)| {
-                !value.is_empty()
-                    && !inlined.contains_key(*name)
-                    && env.iter().all(|variable| variable["name"] != *name)
-            })
-            .map(|(name, value)| json!({"name": name, "value": literal(value)}))
-            .collect();
+    let [host, port] = OF_THE_API;
+    let mut frozen: Vec<_> = [(host, &pod.facts.api_host), (port, &pod.facts.api_port)]
+        .into_iter()
+        .filter(|(name, value)| {
+            !value.is_empty() && !inlined.contains_key(*name) && env.iter().all(|variable| variable["name"] != *name)
+        })
+        .map(|(name, value)| json!({"name": name, "value": literal(value)}))
+        .collect();
+    let set: BTreeSet<_> = inlined.keys().map(String::as_str).collect();
+    frozen.extend(reader.service_variables(&set, findings));
     frozen.extend(inlined.iter().map(|(name, value)| json!({"name": name, "value": literal(value)})));
     frozen.extend(env.iter().filter_map(|variable| reader.variable(variable, findings)));
     if !frozen.is_empty() {
@@ -45,6 +46,27 @@ struct Environment<'a> {
 }
 
 impl Environment<'_> {
+    /// Variables of Services that the container reads, with the values that the kubelet gave to the parent's; before all
+    /// others, which can take their place, as there. `set`: the names that its `envFrom` sets.
+    fn service_variables(&self, set: &BTreeSet<&str>, findings: &mut Findings) -> Vec<Value> {
+        let spec = &self.pod.parent.object["spec"];
+        let all = [&spec["initContainers"], &spec["containers"]].into_iter().filter_map(Value::as_array).flatten();
+        let Some(container) = all.into_iter().find(|c| c["name"] == self.container) else { return Vec::new() };
+        let mut frozen = Vec::new();
+        for name in read_by(spec, container, set) {
+            match known(spec, &self.pod.facts.service_variables, self.container, &name) {
+                Known::Set(value) => frozen.push(json!({"name": name, "value": literal(value)})),
+                Known::Unset => {}
+                Known::Unknown => findings.degraded.push(format!(
+                    "container {} reads $({name}), which the kubelet sets only with an API server, if there is a Service of \
+                     that name, and the runtime does not tell what it is; write the Service's name (DNS) or address instead",
+                    self.container
+                )),
+            }
+        }
+        frozen
+    }
+
     /// All variables of `envFrom`; of two with one name the later counts.
     fn from(&self, sources: &Value, findings: &mut Findings) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();

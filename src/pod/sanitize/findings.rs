@@ -8,6 +8,7 @@ use crate::pod::asset_refs::Assets;
 use crate::pod::asset_refs::missing::Lack;
 use crate::pod::parent::Parent;
 use crate::pod::runtime::Images;
+use crate::pod::service_variables::ServiceVariables;
 
 /// What `sanitize` has to know of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct NodeFacts {
     pub images: Images,
     /// Where our trees are, as the kubelet sees it: `/etc/kubernetes`.
     pub etc_kubernetes: PathBuf,
+    /// Values of the variables that [`crate::pod::service_variables::wanted`] names, as the parent's containers have them.
+    pub service_variables: ServiceVariables,
     /// Prefixes of annotations that a checkpoint keeps (`--keep-annotation`), e.g. a CNI's.
     pub keep_annotations: Vec<String>,
 }
@@ -34,6 +37,7 @@ impl Default for NodeFacts {
             api_port: String::new(),
             images: Images::new(),
             etc_kubernetes: PathBuf::from("/etc/kubernetes"),
+            service_variables: ServiceVariables::new(),
             keep_annotations: Vec::new(),
         }
     }

@@ -6,10 +6,16 @@ use super::container::{self, ContainerKind};
 use super::findings::{Findings, Pod};
 use super::ports;
 use crate::dns_name::check_name;
+use crate::pod::key::PodKey;
 use crate::pod::schema::{POD_SPEC, keep};
 
 /// Longest name of a pod.
 const LONGEST_NAME: usize = 253;
+/// Longest name of a file, in bytes (`NAME_MAX` of Linux).
+const LONGEST_FILE_NAME: usize = 255;
+/// Letters of the UID that the kubelet gives to a static pod: an MD5, in hexadecimal. Its logs are in
+/// `/var/log/pods/<namespace>_<static pod>_<UID>`.
+const STATIC_POD_UID: usize = 32;
 /// Longest host name, in bytes; the kubelet cuts off the rest.
 const LONGEST_HOSTNAME: usize = 63;
 
@@ -56,15 +62,7 @@ pub(super) fn freeze(pod: &Pod<'_>, known: &Value, findings: &mut Findings) -> V
 }
 
 fn refuse(pod: &Pod<'_>, spec: &Value, findings: &mut Findings) {
-    let key = &pod.parent.key;
-    let longest = LONGEST_NAME.saturating_sub(pod.facts.node_name.len() + 1);
-    if key.name().len() > longest {
-        findings.refuse(format!(
-            "the name of the pod has {} letters, and its static pod's would have more than {LONGEST_NAME}; use at \
-             most {longest}",
-            key.name().len()
-        ));
-    }
+    name(pod, findings);
     if let Some(policy) = spec["restartPolicy"].as_str().filter(|policy| *policy != "Always") {
         findings.refuse(format!(
             "restartPolicy is {policy}, and the pod would run again at every start of its checkpoint; only pods that \
@@ -100,6 +98,26 @@ fn refuse(pod: &Pod<'_>, spec: &Value, findings: &mut Findings) {
              good; let a DaemonSet or Deployment make it, or use hostNetwork"
                 .to_owned(),
         );
+    }
+}
+
+/// Every name that is made of the pod's must fit, or nothing of it could be written, or the twin could not be made.
+fn name(pod: &Pod<'_>, findings: &mut Findings) {
+    let (namespace, node) = (pod.parent.key.namespace().len(), pod.facts.node_name.len());
+    let limits = [
+        ("its static pod", LONGEST_NAME, "-".len() + node),
+        ("a file of its checkpoint", LONGEST_FILE_NAME, namespace + "_".len() + PodKey::LONGEST_ENDING),
+        ("the directory of its static pod's logs", LONGEST_FILE_NAME, namespace + "_-_".len() + node + STATIC_POD_UID),
+    ];
+    let longest = |(_, limit, rest): &(&str, usize, usize)| limit.saturating_sub(*rest);
+    let Some((what, limit, rest)) = limits.into_iter().min_by_key(longest) else { return };
+    let (length, longest) = (pod.parent.key.name().len(), limit.saturating_sub(rest));
+    if length > longest {
+        findings.refuse(format!(
+            "the name of the pod has {length} letters, and that of {what} would have {} where {limit} are possible; use at \
+             most {longest} for a pod in this namespace on this node",
+            length + rest
+        ));
     }
 }
 

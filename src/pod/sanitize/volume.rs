@@ -2,6 +2,7 @@
 //! Says nothing about how directories are written.
 
 mod fill;
+pub(crate) mod nested;
 pub(crate) mod payload;
 mod place;
 
@@ -9,11 +10,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::pod::asset_refs::missing::Lack;
 use crate::pod::asset_refs::{Assets, ObjectRef};
 use crate::pod::checkpoint::{AssetVolume, Tree};
 use crate::pod::parent::Parent;
 
-pub(crate) use fill::{Filled, fill};
+use fill::{Filled, fill};
 pub(crate) use place::place;
 
 /// A volume that becomes a directory of ours.
@@ -27,6 +29,39 @@ pub(crate) struct AssetVolumePlan<'a> {
     pub tree: Tree,
     /// The directory's name in it.
     pub directory: String,
+    /// Paths in it at which other volumes are mounted.
+    pub mount_points: BTreeSet<String>,
+}
+
+impl AssetVolumePlan<'_> {
+    /// This is what it was filled to.
+    pub(crate) fn is_of(&self, volume: &AssetVolume) -> bool {
+        self.tree == volume.tree && self.directory == volume.name
+    }
+}
+
+/// What was made of all the volumes that become directories of ours.
+#[derive(Debug, Default)]
+pub(crate) struct FilledAll {
+    /// Each directory once, by tree and name; those that lack something among them.
+    pub volumes: Vec<AssetVolume>,
+    /// What is wanting, with the directory that it is wanting in.
+    pub lacks: Vec<((Tree, String), Lack)>,
+}
+
+/// Fills every directory.
+pub(crate) fn fill_all(parent: &Parent, assets: &Assets, placed: &[AssetVolumePlan<'_>]) -> FilledAll {
+    let mut all = FilledAll::default();
+    for plan in placed {
+        let Filled { volume, lacks } = fill(parent, assets, plan);
+        all.volumes.extend(volume);
+        all.lacks.extend(lacks.into_iter().map(|lack| ((plan.tree, plan.directory.clone()), lack)));
+    }
+    // Directories that several volumes share are there once: what they hold is the same.
+    all.volumes.sort_by(|a, b| (a.tree, &a.name).cmp(&(b.tree, &b.name)));
+    all.volumes.dedup_by(|a, b| (a.tree, &a.name) == (b.tree, &b.name));
+    nested::add_points(&parent.object["spec"], placed, &mut all.volumes);
+    all
 }
 
 /// The outcome of [`refresh`].
@@ -48,27 +83,18 @@ pub fn refresh(parent: &Parent, assets: &Assets) -> Refreshed {
     let volumes = &parent.object["spec"]["volumes"];
     // What cannot be placed was refused when the pod was captured.
     let placed = place(parent, volumes, &mut Vec::new());
+    let FilledAll { mut volumes, lacks } = fill_all(parent, assets, &placed);
+    let lacking = |tree, name: &str| lacks.iter().any(|((t, n), _)| *t == tree && n == name);
+    let lacking = |plan: &AssetVolumePlan<'_>| lacking(plan.tree, &plan.directory);
     // Two volumes can share a directory; what one of them lacks, the other must not empty.
-    let mut left = BTreeSet::new();
-    for one in &placed {
-        let Filled { volume, lacks } = fill(parent, assets, one);
-        if lacks.is_empty() {
-            refreshed.volumes.extend(volume);
-        } else {
-            left.insert((one.tree, one.directory.as_str()));
-        }
-        for lack in lacks {
-            refreshed.reasons.push(format!("{}; the copy of before is kept", lack.sentence));
-            refreshed.kept.extend(lack.object);
-        }
+    let stays = |plan: &&AssetVolumePlan<'_>| {
+        lacking(plan) || nested::parts_inside(&parent.object["spec"], plan, &placed).any(lacking)
+    };
+    volumes.retain(|v| !placed.iter().filter(stays).any(|plan| plan.is_of(v)));
+    refreshed.volumes = volumes;
+    for (_, lack) in lacks {
+        refreshed.reasons.push(format!("{}; the copy of before is kept", lack.sentence));
+        refreshed.kept.extend(lack.object);
     }
-    refreshed.volumes.retain(|v| !left.contains(&(v.tree, v.name.as_str())));
-    dedup(&mut refreshed.volumes);
     refreshed
-}
-
-/// Sorted, and directories that several volumes share once: what they hold is the same.
-pub(crate) fn dedup(volumes: &mut Vec<AssetVolume>) {
-    volumes.sort_by(|a, b| (a.tree, &a.name).cmp(&(b.tree, &b.name)));
-    volumes.dedup_by(|a, b| (a.tree, &a.name) == (b.tree, &b.name));
 }

@@ -89,3 +89,17 @@ async fn a_pod_without_the_annotation_is_nobodys_business() {
     site.kill_agent();
     site.assert_no_unexpected();
 }
+
+#[tokio::test]
+async fn a_services_variable_that_is_read_is_saved_as_the_container_has_it() {
+    let mut site = Site::new().await.unwrap();
+    let info = r#"{"config": {"envs": [{"key": "DB_SERVICE_HOST", "value": "10.0.0.7"}, {"key": "TOKEN", "value": "s3cret"}]}}"#;
+    site.runtime.mood(|mood| mood.container_info.insert("main".to_owned(), info.to_owned()).map_or((), drop));
+    site.add(pod("web").arg("--db=$(DB_SERVICE_HOST)"));
+    site.start_agent();
+    site.until("it is saved", |s| s.is_saved("web")).await;
+    let manifest = fs::read_to_string(site.etc("inactive-manifests/plant_web.yaml")).unwrap();
+    assert!(manifest.contains("name: \"DB_SERVICE_HOST\"") && manifest.contains("value: \"10.0.0.7\""), "{manifest}");
+    assert!(!manifest.contains("s3cret"), "{manifest}");
+    site.assert_no_unexpected();
+}

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::{Arg, Command};
 use pod_checkpointer::cli;
 use pod_checkpointer::pod::annotation;
+use pod_checkpointer::pod::annotation::effects::{EFFECTS, Fate, Keys};
 use pod_checkpointer::serve::config::{Use, VARIABLES};
 use pod_checkpointer::serve::retention::status;
 
@@ -56,6 +57,14 @@ fn flag(arg: &Arg) -> Vec<String> {
     let env = arg.get_env().map(|env| env.to_string_lossy()).unwrap_or_default();
     vec![code(format!("{} {values}", names.join(", ")).trim()), code(&env), code(&default.join(", ")), help]
 }
+
+const OTHERS: &str = "
+### Of others
+
+Annotations that are known to do something to a pod on its node. What the kubelet, the runtime or its plugins read from the pod that they start is kept. What
+somebody looks up at the API server does nothing while that is away: it is left out, and the pod is reported as lacking it, unless it is in the host's network.
+`--keep-annotation` keeps any other that begins so. All that are not named here are left out without a word.
+";
 
 fn command(out: &mut String, path: &str, of: &Command) {
     let path = format!("{path} {}", of.get_name()).trim_start().to_owned();
@@ -121,6 +130,20 @@ fn reference() -> String {
     metrics(&mut out, &of_serve());
     out.push_str("\n## Annotations\n");
     pairs(&mut out, ["annotation", "meaning"], annotation::ALL);
+    out.push_str(OTHERS);
+    let rows = EFFECTS.iter().map(|(keys, fate, what)| {
+        let keys = match keys {
+            Keys::Key(key) => code(key),
+            Keys::Prefix(prefix) => code(&format!("{prefix}*")),
+            Keys::Domain(domain) => format!("{}, {}", code(&format!("{domain}/*")), code(&format!("*.{domain}/*"))),
+        };
+        let fate = match fate {
+            Fate::Kept => "kept",
+            Fate::Left => "left out, and said in `status`",
+        };
+        vec![keys, fate.to_owned(), (*what).to_owned()]
+    });
+    table(&mut out, &["annotation", "in a checkpoint", "what it does, by whom"], rows);
     out.push_str("\n## Events\n");
     pairs(&mut out, ["reason", "meaning"], &status::EVENTS);
     out

@@ -165,3 +165,13 @@ fn what_is_there_already_is_not_replaced() {
     assert!(matches!(why, Err(UnsealError::Exists { .. })), "{why:?}");
     assert_eq!((fs::read(&out).unwrap(), names(dir.path()).len()), (b"mine".to_vec(), 3));
 }
+
+#[test]
+fn a_name_with_no_room_for_endings_is_refused_beforehand() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(format!("{}.tar", "x".repeat(243)));
+    fs::write(&path, "not read").unwrap();
+    let why = seal_file(&EC.recipient(), &path, &mut |_| panic!("it began")).unwrap_err();
+    assert!(matches!(why, SealError::LongName { .. }) && why.to_string().contains("rename"), "{why}");
+    assert!(path.exists());
+}

@@ -111,9 +111,15 @@ impl Payload {
         if fs_group.is_some() {
             self.files.values_mut().for_each(|file| file.mode |= GROUP_READ);
         }
-        Ok(VolumeContent { files: self.files, fs_group })
+        Ok(VolumeContent { files: self.files, fs_group, ..VolumeContent::default() })
     }
 }
+
+/// Longest name in a directory, bytes (`NAME_MAX` of Linux); the kubelet refuses longer ones too.
+pub(super) const LONGEST_NAME: usize = 255;
+/// Longest path in a volume, bytes: with the names of tree, namespace, pod, volume and `..<time>` before it, Linux takes
+/// 4095 (`PATH_MAX`).
+const LONGEST_PATH: usize = 3072;
 
 /// A path inside a volume without what would lead out of it.
 fn clean(path: &str) -> Result<String, String> {
@@ -121,5 +127,14 @@ fn clean(path: &str) -> Result<String, String> {
     if path.starts_with('/') || parts.is_empty() || parts.iter().any(|part| part.starts_with("..")) {
         return Err(format!("{path:?} is no path inside a volume; use a relative one without \"..\""));
     }
-    Ok(parts.join("/"))
+    let path = parts.join("/");
+    match parts.iter().find(|part| part.len() > LONGEST_NAME) {
+        Some(part) => {
+            Err(format!("{part:?} has {} bytes, and a file's name may have {LONGEST_NAME}; shorten it", part.len()))
+        }
+        None if path.len() > LONGEST_PATH => {
+            Err(format!("{path:?} has {} bytes, of which a path here may have {LONGEST_PATH}; shorten it", path.len()))
+        }
+        None => Ok(path),
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::AssetVolumePlan;
+use super::nested;
 use super::payload::{DEFAULT_MODE, mode};
 use crate::dns_name::check_name;
 use crate::pod::checkpoint::Tree;
@@ -57,9 +58,8 @@ pub(crate) fn place<'a>(parent: &Parent, volumes: &'a Value, reasons: &mut Vec<S
             reasons.push(format!("volume {name} has more than one source; leave it one"));
             continue;
         }
-        match directory(parent, &mut shared, name, kind, source) {
-            Ok(Some((tree, directory))) => placed.push(AssetVolumePlan { volume, name, tree, directory }),
-            Ok(None) => {}
+        match plan(parent, &mut shared, volume, (name, kind, source)) {
+            Ok(plan) => placed.extend(plan),
             Err(sentence) => reasons.push(format!("volume {name}: {sentence}")),
         }
     }
@@ -67,6 +67,23 @@ pub(crate) fn place<'a>(parent: &Parent, volumes: &'a Value, reasons: &mut Vec<S
 }
 
 type Directory = (Tree, String);
+
+fn plan<'a>(
+    parent: &Parent,
+    shared: &mut Shared,
+    volume: &'a Value,
+    (name, kind, source): (&'a str, &str, &Value),
+) -> Result<Option<AssetVolumePlan<'a>>, String> {
+    let mount_points = nested::points(&parent.object["spec"], name);
+    let alone = mount_points.as_ref().map_or(true, |points| !points.is_empty());
+    let shared = if alone { &mut Shared::default() } else { shared };
+    let Some((mut tree, mut directory)) = directory(parent, shared, name, kind, source)? else { return Ok(None) };
+    let mount_points = mount_points?;
+    if alone {
+        (tree, directory) = (Tree::Volumes, nested::directory(name, &mount_points));
+    }
+    Ok(Some(AssetVolumePlan { volume, name, tree, directory, mount_points }))
+}
 
 fn directory(
     parent: &Parent,
