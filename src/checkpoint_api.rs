@@ -58,16 +58,16 @@ pub const WAIT: &str = "wait";
 pub enum Place {
     /// The archives of a pod.
     Archives {
-        /// The pod's.
+        /// Namespace of the pod.
         namespace: String,
-        /// Its name.
+        /// Name of the pod.
         pod: String,
     },
     /// An image of a container.
     Image {
-        /// The pod's.
+        /// Namespace of the pod.
         namespace: String,
-        /// Its name.
+        /// Name of the pod.
         pod: String,
         /// One of its containers.
         container: String,

@@ -43,7 +43,7 @@ impl ServiceEndpoint {
     }
 }
 
-/// How to log.
+/// Which lines are logged, and in which form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logs {
     /// Text or JSON.

@@ -28,9 +28,9 @@ const CRIO_NAME: &str = "io.kubernetes.cri-o.annotations.checkpoint.name";
 pub struct Image {
     /// The config, a blob.
     pub config: Vec<u8>,
-    /// The manifest.
+    /// JSON of the image manifest.
     pub manifest: Vec<u8>,
-    /// The index.
+    /// JSON of the index, which names the manifest.
     pub index: Vec<u8>,
 }
 

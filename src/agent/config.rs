@@ -42,7 +42,7 @@ pub struct Config {
     pub boot_patience: Duration,
     /// Every other delay.
     pub timings: Timings,
-    /// Logs.
+    /// Level and form of the log.
     pub logs: Logs,
     /// What was understood and ignored, one line each, to be logged once.
     pub ignored: Vec<String>,
@@ -63,7 +63,7 @@ pub struct NodeConfig {
     pub runtime_socket: Option<PathBuf>,
     /// `/run/pod-checkpointer`
     pub run_dir: PathBuf,
-    /// The leader's lock.
+    /// Path of the file whose lock the leading instance holds.
     pub lock_file: PathBuf,
 }
 

@@ -20,11 +20,11 @@ use crate::pod::report::{Phase, PodReport};
 use crate::pod::snapshot::{Answer, Snapshot};
 use crate::pod::status::StatusDoc;
 
-/// Who listens.
+/// Says what a pass did and found: log, metrics, status and the file for `status`.
 pub(super) struct Reporter {
     /// The HTTP server and the probes.
     pub(super) view: watch::Sender<Arc<View>>,
-    /// Prometheus.
+    /// What `/metrics` shows.
     pub(super) metrics: Arc<Metrics>,
     /// `status`, when no agent runs.
     pub(super) reports: RunState,

@@ -52,7 +52,7 @@ impl Default for Layout {
 /// Why the disk does not hold what it should. Whatever it says, the old checkpoint stays whole.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The disk refused.
+    /// A primitive operation on the disk failed.
     #[error(transparent)]
     File(#[from] FileError),
     /// A volume has a file that cannot be.
@@ -64,13 +64,13 @@ pub enum StoreError {
     /// A file that is not ours stands where ours has to go.
     #[error("{} is no checkpoint of this program and is left alone; move it elsewhere", .path.display())]
     Foreign {
-        /// Its path.
+        /// Path of the file that stands there.
         path: PathBuf,
     },
     /// A file of ours cannot be used and cannot be put aside.
     #[error("{}: {why}; restore or remove it", .path.display())]
     Unusable {
-        /// Its path.
+        /// Path of the damaged file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
@@ -78,31 +78,31 @@ pub enum StoreError {
     /// The original program's manifest of this pod is active.
     #[error("{key} is kept by the original program's manifest {}; two manifests of one pod must not be", .path.display())]
     Legacy {
-        /// The pod.
+        /// The pod that both manifests are of.
         key: PodKey,
-        /// The manifest.
+        /// Path of the original program's manifest.
         path: PathBuf,
     },
     /// There is no copy.
     #[error("there is no checkpoint of {key} on disk")]
     Missing {
-        /// The pod.
+        /// The pod that has no copy.
         key: PodKey,
     },
     /// There is a copy that could not start.
     #[error("the checkpoint of {key} cannot start: {why}; it is whole again with its next capture")]
     Incomplete {
-        /// The pod.
+        /// The pod whose copy is not whole.
         key: PodKey,
-        /// What is missing.
+        /// Which asset is missing, or differs from what the manifest says.
         why: String,
     },
     /// What was to be saved is no checkpoint of this pod: a fault in this program.
     #[error("the new checkpoint of {key} {why}; it is not written")]
     Bad {
-        /// The pod.
+        /// The pod that was to be saved.
         key: PodKey,
-        /// What is wrong.
+        /// What is wrong, to be read after "the new checkpoint of …".
         why: String,
     },
 }

@@ -7,7 +7,7 @@ use super::metadata::MetadataError;
 /// An archive that cannot be read, or is not safe to. The caller knows its path.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The disk refused.
+    /// Reading failed.
     #[error("cannot read it: {0}")]
     Io(#[from] io::Error),
     /// It ends in the middle.
@@ -15,15 +15,15 @@ pub enum ArchiveError {
     Cut {
         /// What has no end.
         what: String,
-        /// Where that begins.
+        /// Offset at which that begins, in bytes.
         at: u64,
     },
     /// Not what a runtime writes: damage, or an attack on whoever reads it.
     #[error("it is damaged or made to deceive: {why} (at byte {at}); take the checkpoint again")]
     Refused {
-        /// What is wrong.
+        /// What is wrong there.
         why: String,
-        /// Where.
+        /// Offset at which it was seen, in bytes.
         at: u64,
     },
     /// No container's checkpoint.

@@ -71,7 +71,7 @@ pub enum MetadataError {
     /// Not JSON of its form. What stands there is not repeated: it may be a secret.
     #[error("its {file} cannot be read: {why}")]
     Form {
-        /// Which file.
+        /// Name of the file in the archive.
         file: &'static str,
         /// Line and column.
         why: String,
@@ -82,17 +82,17 @@ pub enum MetadataError {
     /// The sources of one value differ.
     #[error("its spec.dump says two things about its {what}: {one:?} and {other:?}; it was changed after it was taken")]
     Disagree {
-        /// About what.
+        /// The value that they should agree on, as in "its …".
         what: &'static str,
-        /// One value.
+        /// What the first source says.
         one: String,
-        /// The other.
+        /// What another source says.
         other: String,
     },
     /// No name that Kubernetes knows.
     #[error("its {what} is {value:?}, which Kubernetes does not allow")]
     Name {
-        /// Of what.
+        /// What the name is of, as in "its …".
         what: &'static str,
         /// As it stands there, cut to 100 characters.
         value: String,
@@ -155,7 +155,7 @@ const UID: Value = Value {
 };
 
 impl Metadata {
-    /// Reads both files.
+    /// Reads `config.dump` and `spec.dump` together, whose values must agree.
     pub fn parse(config: &[u8], spec: &[u8]) -> Result<Self, MetadataError> {
         let config: Config = json("config.dump", config)?;
         let annotations = json::<Spec>("spec.dump", spec)?.annotations;

@@ -19,7 +19,7 @@ const LONGEST: u64 = 16 << 20;
 /// Everything that is read of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
-    /// Whose it is.
+    /// The container that it is a checkpoint of, and when it was taken.
     pub metadata: Metadata,
     /// In the order of the archive.
     pub entries: Vec<Entry>,
@@ -34,7 +34,7 @@ pub struct Entry {
     pub name: String,
     /// Bytes of its content.
     pub size: u64,
-    /// What it is.
+    /// File, directory, link or something else.
     pub kind: EntryKind,
 }
 

@@ -40,7 +40,7 @@ impl Sidecar {
         Self { format: FORMAT, metadata, size, recipient }
     }
 
-    /// Reads one.
+    /// Reads the JSON that lies beside a sealed archive.
     pub fn parse(text: &[u8]) -> Result<Self, SidecarError> {
         let found: Self = serde_json::from_slice(text).map_err(|why| SidecarError::Form(why.to_string()))?;
         if found.format == FORMAT { Ok(found) } else { Err(SidecarError::Format(found.format)) }

@@ -12,7 +12,7 @@ use nix::libc;
 /// Whoever has the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// Nobody.
+    /// The lock is free.
     Nobody,
     /// An agent of this program (an OFD lock).
     Agent,

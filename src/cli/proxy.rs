@@ -121,7 +121,7 @@ async fn told_to_stop() {
     stop.await;
 }
 
-/// What requests share.
+/// What the handlers of all requests share.
 #[derive(Clone)]
 struct Proxy {
     client: kube::Client,

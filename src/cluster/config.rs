@@ -35,7 +35,7 @@ pub struct ClientConfig {
 /// A configuration that can never work.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientConfigError {
-    /// Nobody to ask.
+    /// No API server is given, and none is found.
     #[error("no API server is known; give --api-server https://HOST:PORT or --kubeconfig FILE")]
     NoServer,
     /// An address that is none.
@@ -43,21 +43,21 @@ pub enum ClientConfigError {
     BadServer {
         /// As it was given.
         server: String,
-        /// What is wrong.
+        /// Which part of it is no address, or why there can be no client for it.
         why: String,
     },
     /// A kubeconfig that cannot be read or used.
     #[error("kubeconfig {path} cannot be used: {why}; check it with `kubectl --kubeconfig {path} config view`")]
     Kubeconfig {
-        /// The file.
+        /// Path of the kubeconfig.
         path: PathBuf,
-        /// What is wrong.
+        /// Why it cannot be read, or what in it cannot be used.
         why: String,
     },
     /// Nothing here says where the cluster is, or what does is of no use.
     #[error("no cluster to ask: {why}; give --kubeconfig FILE, set KUBECONFIG, or see `kubectl config view`")]
     Environment {
-        /// What was tried.
+        /// Each place that was looked at, and why it did not do.
         why: String,
     },
     /// CA or token that cannot be read or used.
@@ -69,7 +69,7 @@ pub enum ClientConfigError {
         ca: String,
         /// Token file, or `(none)`.
         token: String,
-        /// What is wrong.
+        /// Which of the two cannot be read or used, and why.
         why: String,
     },
 }

@@ -25,7 +25,7 @@ pub enum ClusterMatch {
     Another(String),
 }
 
-/// Remembers the cluster.
+/// Remembers which cluster has answered, so that another one is noticed.
 pub struct Guard {
     known: Mutex<Option<Uid>>,
     off: AtomicBool,

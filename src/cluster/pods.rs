@@ -24,18 +24,18 @@ use crate::pod::snapshot::{Answer, Api, Scope};
 /// Questions waiting for the task; more wait in their askers.
 const ASKS: usize = 16;
 
-/// What to follow.
+/// Which pods a [`PodReader`] follows, of which cluster, and how fast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderConfig {
     /// Name of this node.
     pub node: String,
-    /// Whose pods.
+    /// The namespaces whose pods are followed.
     pub scope: Scope,
     /// The cluster's identity as recorded by an earlier run.
     pub expected: Option<Uid>,
     /// `--keep-annotation`: prefixes of annotations that enter checkpoints, so that a change of one is a change.
     pub keep_annotations: Vec<String>,
-    /// How fast.
+    /// Deadlines, waits and the lives of watches.
     pub pace: PodWatchTimings,
 }
 

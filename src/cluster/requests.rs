@@ -16,9 +16,9 @@ const JSON: &str = "application/json";
 pub struct CustomKind {
     /// API group.
     pub group: &'static str,
-    /// Its version.
+    /// Version of the group.
     pub version: &'static str,
-    /// In paths.
+    /// Name in paths: lower case, plural.
     pub plural: &'static str,
 }
 

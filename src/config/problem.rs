@@ -8,19 +8,19 @@ pub enum Problem {
     /// A value that must be given was not.
     #[error("{flag} (environment variable {variable}) is missing: {remedy}")]
     Missing {
-        /// The flag.
+        /// The flag that would set it, with its dashes.
         flag: &'static str,
-        /// Its variable.
+        /// The environment variable that would set it as well.
         variable: &'static str,
-        /// What to do.
+        /// What to give, and how to find it out.
         remedy: &'static str,
     },
     /// A value that cannot be used.
     #[error("{flag}={value}: {why}")]
     Unusable {
-        /// The flag.
+        /// The flag or variable that it came by.
         flag: &'static str,
-        /// What was given.
+        /// The value as it was given.
         value: String,
         /// What is wrong and what to do.
         why: String,
@@ -30,7 +30,7 @@ pub enum Problem {
 /// Everything that is wrong, at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Never empty.
+    /// All that is wrong, never empty.
     pub problems: Vec<Problem>,
 }
 

@@ -17,7 +17,7 @@ const MOST: usize = 4096;
 /// What changed since the last time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
-    /// These names.
+    /// Something happened to these names.
     Names(BTreeSet<String>),
     /// Events were lost: perhaps everything.
     Everything,

@@ -16,7 +16,7 @@ pub enum LockError {
     /// The file cannot be opened.
     #[error("cannot open the lock {}: {cause}; its directory must be the node's own, mounted writable", .path.display())]
     Open {
-        /// Its path.
+        /// Path of the lock file.
         path: PathBuf,
         /// What the kernel said.
         cause: io::Error,
@@ -24,7 +24,7 @@ pub enum LockError {
     /// The kernel refused for another reason than a holder.
     #[error("cannot lock {}: {cause}; the filesystem must support locks", .path.display())]
     Lock {
-        /// Its path.
+        /// Path of the lock file.
         path: PathBuf,
         /// What the kernel said.
         cause: Errno,
@@ -32,9 +32,9 @@ pub enum LockError {
     /// The thread that waits could not be started, or died.
     #[error("cannot wait for the lock {}: {cause}", .path.display())]
     Wait {
-        /// Its path.
+        /// Path of the lock file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         cause: io::Error,
     },
 }

@@ -71,7 +71,7 @@ impl OpenDir {
         Ok(Self { dir: File::from(dir), path: path.to_owned() })
     }
 
-    /// Where it is.
+    /// The path that it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -19,7 +19,7 @@ const SETGID: u32 = 0o2000;
 /// A volume that could not be written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VolumeError {
-    /// The disk refused.
+    /// A primitive operation on the disk failed.
     #[error(transparent)]
     File(#[from] FileError),
     /// A path that would not stay in the volume, or would be taken for our own names in it.
@@ -27,7 +27,7 @@ pub enum VolumeError {
         "{path:?} cannot be a file of a volume: no part may be empty, `.`, or begin with `..`, and nothing can be in a file"
     )]
     Path {
-        /// As it came.
+        /// The path within the volume, as it came.
         path: String,
     },
 }

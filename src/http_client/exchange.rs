@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::error_chain::chain;
 
-/// Who is asked.
+/// A server: where it is, and whether it must prove that it is the one.
 #[derive(Clone)]
 pub struct Host {
     /// A name or an IP address, an IPv6 one without its brackets; also what the certificate must be for.
@@ -54,7 +54,7 @@ pub enum WireError {
     /// No connection: lookup, TCP or deadline.
     #[error("cannot connect to {host}: {why}")]
     Connect {
-        /// Who was asked.
+        /// Host and port that were asked.
         host: String,
         /// What the system says.
         why: String,
@@ -62,7 +62,7 @@ pub enum WireError {
     /// It is there, but is not who it should be, or speaks no TLS.
     #[error("no TLS connection to {host}: {why}; is its certificate of a CA that is trusted here?")]
     Tls {
-        /// Who was asked.
+        /// Host and port that were asked.
         host: String,
         /// What the TLS library says.
         why: TlsFailure,
@@ -70,15 +70,15 @@ pub enum WireError {
     /// It did not answer in time.
     #[error("{host} has not answered within {limit:?}")]
     Silent {
-        /// Who was asked.
+        /// Host and port that were asked.
         host: String,
-        /// The deadline.
+        /// How long was waited.
         limit: Duration,
     },
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with {host} broke off: {why}")]
     Broken {
-        /// Who was asked.
+        /// Host and port that were asked.
         host: String,
         /// What the HTTP library says.
         why: String,
@@ -86,9 +86,9 @@ pub enum WireError {
     /// More than the asker is willing to read.
     #[error("the answer of {host} is longer than {limit} bytes")]
     TooLong {
-        /// Who was asked.
+        /// Host and port that were asked.
         host: String,
-        /// The bound.
+        /// The most bytes that are read.
         limit: usize,
     },
 }
@@ -135,12 +135,12 @@ impl Drop for Connection {
 }
 
 impl Answer {
-    /// Its status.
+    /// HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
         self.head.status
     }
 
-    /// Its headers.
+    /// Headers of the answer.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }

@@ -37,7 +37,7 @@ pub enum TlsError {
     /// A file that cannot be read.
     #[error("cannot read {path}: {why}")]
     Read {
-        /// The file.
+        /// Path of the PEM file.
         path: PathBuf,
         /// What the system says.
         why: io::Error,
@@ -45,7 +45,7 @@ pub enum TlsError {
     /// A text without what it should hold.
     #[error("{what} is not usable: {why}; it must be PEM")]
     Unusable {
-        /// File or object.
+        /// Path of the file, or name of the object, that the PEM is from.
         what: String,
         /// What is wrong, without any of its content.
         why: String,

@@ -16,7 +16,7 @@ use crate::registry::{Digest, Reference, Registry, RegistryError};
 pub struct Pushed {
     /// `HOST[:PORT]/REPOSITORY:TAG`.
     pub reference: String,
-    /// Of the index.
+    /// Digest of the index, which the tag names.
     pub digest: String,
     /// Of the layer, which is the archive.
     pub layer: String,
@@ -27,7 +27,7 @@ pub struct Pushed {
 /// Why there is no image, or no whole one.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// It is sealed.
+    /// The archive is sealed, so that no runtime could restore it.
     #[error("a sealed archive cannot be an image: no runtime could restore it; open it with `archive unseal` first")]
     Sealed,
     /// It cannot be read.
@@ -36,15 +36,15 @@ pub enum PushError {
     /// What describes it cannot be written.
     #[error("cannot describe the image: {0}")]
     Describe(serde_json::Error),
-    /// The registry.
+    /// The registry could not be asked, or refused.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The whole of it took too long.
     #[error("{reference} was not pushed within {limit:?}")]
     Deadline {
-        /// Where to.
+        /// The tag that it was to have: `HOST[:PORT]/REPOSITORY:TAG`.
         reference: String,
-        /// The limit.
+        /// What the whole push may take.
         limit: Duration,
     },
 }

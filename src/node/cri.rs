@@ -37,7 +37,7 @@ pub enum CriError {
     /// Nobody listens, or it hung up.
     #[error("cannot reach the container runtime at {}: {why}; is it running, is its socket mounted?", .socket.display())]
     Unreachable {
-        /// The socket.
+        /// Path of the runtime's socket.
         socket: PathBuf,
         /// The whole chain of causes.
         why: String,
@@ -45,38 +45,38 @@ pub enum CriError {
     /// Something accepts connections and does not answer.
     #[error("the container runtime at {} did not answer {call} within {limit:?}; it hangs or is overloaded", .socket.display())]
     TimedOut {
-        /// The socket.
+        /// Path of the runtime's socket.
         socket: PathBuf,
         /// Name of the call.
         call: &'static str,
-        /// Its deadline.
+        /// How long was waited.
         limit: Duration,
     },
     /// The runtime does not know this call: for `Version` no CRI v1 at all, for `GetContainerEvents` no events.
     #[error("the container runtime at {} does not implement CRI v1 {call}: {message}", .socket.display())]
     Unimplemented {
-        /// The socket.
+        /// Path of the runtime's socket.
         socket: PathBuf,
         /// Name of the call.
         call: &'static str,
-        /// The runtime's words.
+        /// What the runtime says of it.
         message: String,
     },
     /// The runtime answered with an error.
     #[error("the container runtime at {} failed {call}: {code:?}: {message}", .socket.display())]
     Failed {
-        /// The socket.
+        /// Path of the runtime's socket.
         socket: PathBuf,
         /// Name of the call.
         call: &'static str,
-        /// gRPC's code.
+        /// The code that gRPC has for it.
         code: Code,
-        /// The runtime's words.
+        /// What the runtime says of it.
         message: String,
     },
 }
 
-/// Which runtime answers.
+/// Name and version of the container runtime, as its `Version` call has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeVersion {
     /// E.g. `containerd`.
@@ -161,7 +161,7 @@ impl Cri {
         self
     }
 
-    /// The runtime's socket.
+    /// Path of the socket that it is asked through.
     pub fn socket(&self) -> &Path {
         &self.socket
     }

@@ -29,15 +29,15 @@ pub enum KubeletError {
     /// It cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// What the kernel said.
         source: std::io::Error,
     },
     /// It is not what it should be. Says where, never what stands there: a kubeconfig holds credentials.
     #[error("{} is not a {what}{at}", .path.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// What it should be.
         what: &'static str,
@@ -47,10 +47,10 @@ pub enum KubeletError {
     /// A kubeconfig without an address for its current context.
     #[error("{} names no server for its current context", .path.display())]
     NoServer {
-        /// The file.
+        /// Path of the kubeconfig.
         path: PathBuf,
     },
-    /// No kubeconfig anywhere.
+    /// There is no kubeconfig in any of the places where kubelets have theirs.
     #[error("no kubeconfig of the kubelet at {}; name it with --kubelet-kubeconfig", .tried.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" or "))]
     NoKubeconfig {
         /// Where it was looked for.
@@ -59,7 +59,7 @@ pub enum KubeletError {
     /// The whole directory is not there, so that a file missing from it says nothing.
     #[error("the kubelet's directory {} is not there; name it with --kubelet-dir, and mount it", .path.display())]
     NoDirectory {
-        /// The directory.
+        /// Where it should be.
         path: PathBuf,
     },
 }
@@ -77,7 +77,7 @@ pub struct KubeletDir {
 pub struct KubeletConfig {
     /// Directory that it reads static pods from; `None`: it reads none.
     pub static_pod_path: Option<PathBuf>,
-    /// Its container runtime.
+    /// Endpoint of its container runtime, as `unix:///path`.
     pub container_runtime_endpoint: Option<String>,
     /// Which images a pod may use without showing credentials; empty: the default.
     pub(super) image_pull_credentials_verification_policy: String,
@@ -93,7 +93,7 @@ impl KubeletDir {
         Self { path: path.into() }
     }
 
-    /// The directory.
+    /// The kubelet's `--root-dir`, as it is mounted here.
     pub fn path(&self) -> &Path {
         &self.path
     }

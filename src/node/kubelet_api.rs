@@ -42,13 +42,13 @@ pub enum KubeletTrust {
 /// Where the kubelet is and who we are to it. Files are read anew for each call: they are rotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeletSettings {
-    /// This node's address.
+    /// Address of this node, at which its kubelet listens.
     pub address: IpAddr,
-    /// The kubelet's port.
+    /// Port of the kubelet's HTTPS API.
     pub port: u16,
-    /// Whom to believe.
+    /// How the kubelet's certificate is judged.
     pub trust: KubeletTrust,
-    /// The ServiceAccount's token.
+    /// Path of our ServiceAccount's token.
     pub token: PathBuf,
     /// Client certificate and its key, used in place of the token where both files are there.
     pub certificate: (PathBuf, PathBuf),
@@ -71,9 +71,9 @@ pub enum KubeletApiError {
     /// The token cannot be read or sent.
     #[error("the ServiceAccount's token in {path} cannot be used: {why}")]
     Token {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// Why it cannot be read, or what is wrong with it.
         why: String,
     },
     /// The kubelet answered, and the answer is no.

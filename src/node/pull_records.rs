@@ -14,7 +14,7 @@ use crate::hex::Hex;
 /// What the kubelet will do when a pod without credentials names an image of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Start it.
+    /// The image may be used without asking for credentials.
     Free,
     /// Pull it again first, which needs the registry and fails there without credentials.
     Repull,
@@ -45,7 +45,7 @@ pub struct PullRecords {
 }
 
 impl PullRecords {
-    /// Of this kubelet.
+    /// The records of the kubelet whose directory this is.
     pub fn of(kubelet: &KubeletDir) -> Result<Self, KubeletError> {
         if !kubelet.path().is_dir() {
             return Err(KubeletError::NoDirectory { path: kubelet.path().to_owned() });

@@ -13,7 +13,7 @@ use crate::pod::annotation::inlines_secret_env;
 /// A Secret or ConfigMap of the pod's namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
-    /// Which kind.
+    /// ConfigMap or Secret.
     pub kind: ObjectKind,
     /// Its name (checked: a DNS name).
     pub name: String,
@@ -87,7 +87,7 @@ impl fmt::Debug for Fetched {
 pub enum FetchedToken {
     /// The token and when it expires, seconds since the epoch.
     Granted {
-        /// The JWT.
+        /// The token itself, a JWT.
         token: String,
         /// Seconds since the epoch.
         expires_at: i64,

@@ -42,18 +42,18 @@ impl Tree {
 /// One asset directory: `<tree>/<ns>/<pod>/<name>`, a kubelet-style atomic volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssetVolume {
-    /// Which tree.
+    /// The tree of directories that it lies in.
     pub tree: Tree,
     /// Name of the Secret, of the ConfigMap, or of the pod's volume. A valid DNS name.
     pub name: String,
-    /// What it holds.
+    /// Its files, with their modes and owners.
     pub content: VolumeContent,
 }
 
 /// Files of a volume by relative path (`a/b/c`; no empty part, no `.` or `..`, none beginning with `..`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VolumeContent {
-    /// The files.
+    /// The files by their path within the volume.
     pub files: BTreeMap<String, AssetFile>,
     /// Group that owns files and directories, where the pod has an fsGroup. With one the kubelet also adds group
     /// read to files and sets the setgid bit on directories; `sanitize` has already put that into the modes.

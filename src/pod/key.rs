@@ -23,12 +23,12 @@ impl PodKey {
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
     }
 
-    /// The namespace.
+    /// Namespace of the pod.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The pod's name.
+    /// Name of the pod within its namespace.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -43,7 +43,7 @@ pub struct KubeletMemory {
     pub ready: BTreeSet<SandboxId>,
 }
 
-/// One parent.
+/// What is remembered of one parent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PodMemory {
     /// No ready sandbox since.
@@ -68,7 +68,7 @@ pub struct PodMemory {
 /// See [`PodMemory::crash`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrashMemory {
-    /// Not up since.
+    /// Since when the twin has not been up.
     pub since: BootInstant,
     /// Sum of restart counts when that began.
     pub restarts: u32,
@@ -77,7 +77,7 @@ pub struct CrashMemory {
 /// What was so when the manifest went to the kubelet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activation {
-    /// When.
+    /// When the manifest went to the kubelet.
     pub at: BootInstant,
     /// The parent's containers of that time: one that is not among them is new.
     pub containers: BTreeSet<ContainerId>,
@@ -86,7 +86,7 @@ pub struct Activation {
 /// The twin makes room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Yield {
-    /// Since when.
+    /// Since when it makes room.
     pub since: BootInstant,
     /// For which pod: its own parent, or a member of the lineage without a copy of its own.
     pub to: PodKey,

@@ -45,7 +45,7 @@ pub struct Parent {
     pub uid: Uid,
     /// What it replaces and is replaced by.
     pub lineage: Lineage,
-    /// How it stands.
+    /// What the API says of its state.
     pub standing: Standing,
     /// SHA-256 of everything in the object that a checkpoint is made of (metadata that matters and spec).
     pub digest: String,

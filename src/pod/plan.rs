@@ -8,7 +8,7 @@ use super::report::Report;
 use crate::moment::BootInstant;
 use crate::pod::runtime::KubeletCluster;
 
-/// One complete effect.
+/// An effect that is complete in itself: whoever carries it out chooses nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Take the inactive manifests into the kubelet's directory: a link each, then one fsync of the directory.
@@ -19,7 +19,7 @@ pub enum Step {
     RemoveSandboxes {
         /// The pod they belong to.
         pod: PodKey,
-        /// Which.
+        /// The runtime's ids of them.
         sandboxes: Vec<SandboxId>,
     },
     /// Fetch what the parent needs, sanitise it, save it as the newest copy.
@@ -53,7 +53,7 @@ pub enum Step {
 /// What to do now, what to remember, what to say, when to look again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// In order.
+    /// What to do, in this order.
     pub steps: Vec<Step>,
     /// For the next pass.
     pub memory: super::memory::Memory,

@@ -29,9 +29,9 @@ pub struct PodReport {
     pub name: String,
     /// UID of the parent, where known.
     pub uid: Option<Uid>,
-    /// Its lineage.
+    /// The lineage that it belongs to, where it has one.
     pub lineage: Option<Lineage>,
-    /// Its phase.
+    /// What its copy is at the moment.
     pub phase: Phase,
     /// It would come back after a power cut with no API server, as far as this node can know.
     pub restorable: bool,

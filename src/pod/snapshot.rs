@@ -11,7 +11,7 @@ use crate::pod::runtime::{KubeletCluster, KubeletIdentity, NodePods};
 /// What the API server last said, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Api {
-    /// Its answer.
+    /// What the API server said.
     pub answer: Answer,
     /// Namespaces that it refused to list beside those in [`Answer::Listed`], and why: nothing is known of their pods, and
     /// that says nothing of the others.
@@ -215,25 +215,25 @@ pub struct Own {
 /// One look at the world.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// This node's name.
+    /// The name by which the API server knows this node.
     pub node_name: String,
     /// The agent itself, where it runs in a pod.
     pub own: Option<Own>,
     /// Which namespaces [`Answer::Listed`] is complete for.
     pub scope: Scope,
-    /// The API server.
+    /// The API server's last answer.
     pub api: Api,
     /// The identity of the cluster that answers, where it is known.
     pub cluster: Option<Uid>,
     /// The agent's own DaemonSet, asked only when [`super::plan::Decision::ask_scheduling`] said so.
     pub scheduling: Option<Observation<Scheduling>>,
-    /// The container runtime.
+    /// The pods that the container runtime has.
     pub runtime: Observation<NodePods>,
     /// The kubelet process, where its socket can be seen.
     pub kubelet: Option<KubeletIdentity>,
     /// The cluster that the kubelet belongs to, where its kubeconfig can be read.
     pub kubelet_cluster: Option<KubeletCluster>,
-    /// Our directories.
+    /// What lies in our directories.
     pub disk: Observation<Inventory>,
     /// What works less well than it should and stops nothing (credentials that cannot be used, a directory that cannot
     /// be watched), one line each with the remedy.
@@ -245,9 +245,9 @@ pub struct Snapshot {
 /// The outcome of a capture that left no (new) checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaptureFailure {
-    /// Which parent.
+    /// UID of the parent that was to be saved.
     pub uid: Uid,
-    /// Which content.
+    /// Digest of what was to be saved of it.
     pub digest: String,
     /// Why, one line each, with the remedy.
     pub reasons: Vec<String>,

@@ -33,10 +33,10 @@ pub struct StatusDoc {
     pub at: i64,
 }
 
-/// One pod's status.
+/// What `status` says of one pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodStatus {
-    /// Its report.
+    /// What the agent decided about it, and why.
     #[serde(flatten)]
     pub report: PodReport,
     /// What of it runs; `null` where the runtime does not say.
@@ -54,7 +54,7 @@ pub enum Running {
     Twin,
     /// Both at once: one makes room for the other.
     Both,
-    /// Neither.
+    /// Neither the pod nor its checkpoint runs.
     Nothing,
 }
 

@@ -30,7 +30,7 @@ pub enum RegistryError {
     /// Plain HTTP where TLS was expected.
     #[error("{host} speaks no TLS; if plain HTTP is right there, name it with --plain-http {host}")]
     NoTls {
-        /// The server.
+        /// Host that speaks plain HTTP.
         host: String,
     },
     /// The registry says no.
@@ -38,7 +38,7 @@ pub enum RegistryError {
     Refused {
         /// The act and its object.
         what: String,
-        /// Its status.
+        /// HTTP status of the answer.
         status: StatusCode,
         /// What it says about it, in brackets; may be empty.
         said: String,
@@ -54,7 +54,7 @@ pub enum RegistryError {
         host: String,
         /// What it says about it, in brackets; may be empty.
         said: String,
-        /// What would do.
+        /// What would let us in: credentials for it, or other ones.
         remedy: String,
     },
     /// The right to ask ended in the middle.
@@ -69,7 +69,7 @@ pub enum RegistryError {
          entry of its own in the docker configuration"
     )]
     ForeignRealm {
-        /// The registry.
+        /// Host of the registry that asks for it.
         registry: String,
         /// The token server that it names.
         realm: String,
@@ -77,17 +77,17 @@ pub enum RegistryError {
     /// Leads to a server that may not be spoken to in plain text.
     #[error("{from} leads to {to}, which is plain HTTP; if that is right, name it with --plain-http {host}")]
     PlainHttp {
-        /// Who says so.
+        /// Host that led there.
         from: String,
-        /// Where it leads.
+        /// The whole address, which is plain HTTP.
         to: String,
         /// The host to name.
         host: String,
     },
-    /// Leads nowhere.
+    /// A `Location` or realm that is no address.
     #[error("{host} leads to a place that cannot be gone to: {why}")]
     Location {
-        /// Who says so.
+        /// Host that led there.
         host: String,
         /// What is wrong with it.
         why: BadLocation,
@@ -97,7 +97,7 @@ pub enum RegistryError {
     Redirects {
         /// The act and its object.
         what: String,
-        /// Where it began.
+        /// Host that was asked first.
         host: String,
         /// How often was followed.
         limit: usize,
@@ -109,7 +109,7 @@ pub enum RegistryError {
     Digest {
         /// The act and its object.
         what: String,
-        /// What was sent.
+        /// Digest of what was sent.
         expected: Digest,
         /// What came back: a digest, or a word about the bytes.
         found: String,
@@ -130,9 +130,9 @@ pub enum RegistryError {
         "the archive changed while it was pushed: it had {expected} bytes and now has {found}; wait until it is complete"
     )]
     Changed {
-        /// At the beginning.
+        /// Bytes that it had when the push began.
         expected: u64,
-        /// At the end.
+        /// Bytes that it has now.
         found: u64,
     },
     /// It took too long.
@@ -140,7 +140,7 @@ pub enum RegistryError {
     Deadline {
         /// The act and its object.
         what: String,
-        /// The limit.
+        /// What the whole act may take.
         limit: Duration,
         /// What went wrong before; may be empty.
         last: String,

@@ -21,7 +21,7 @@ pub struct Origin {
 /// A place to send a request to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The server.
+    /// Scheme, host and port.
     pub origin: Origin,
     /// Path and query, beginning with `/`.
     pub path: String,

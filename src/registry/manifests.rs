@@ -13,11 +13,11 @@ use super::transport::{RegistryRequest, Transport, confirmed};
 /// A manifest or index, as the registry has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Its media type.
+    /// Media type, as the registry says it.
     pub media_type: String,
     /// Byte for byte.
     pub bytes: Bytes,
-    /// Of the bytes.
+    /// Digest of the bytes, computed here.
     pub digest: Digest,
 }
 

@@ -55,7 +55,7 @@ const LONGEST_TAG: usize = 128;
 const LONGEST_LABEL: usize = 63;
 
 impl Reference {
-    /// Reads one.
+    /// Reads `HOST[:PORT]/REPOSITORY[:TAG]`.
     pub fn parse(text: &str) -> Result<Self, BadReference> {
         if text.len() > LONGEST + LONGEST_TAG + 1 {
             return Err(BadReference::Long(text.len()));

@@ -23,7 +23,7 @@ pub(super) struct RepositoryPath {
     pub(super) origin: Origin,
     /// The host by which credentials know it.
     pub(super) authority: String,
-    /// The repository.
+    /// Name of the repository within the registry, without the host.
     pub(super) repository: String,
     /// Another one that is read too.
     pub(super) also: Option<String>,
@@ -52,7 +52,7 @@ impl Access {
 
 /// How a token is asked for.
 pub(super) struct BearerTokenRequest {
-    /// Where.
+    /// The token server's address.
     pub(super) target: Target,
     /// `Authorization`, if it has one.
     pub(super) header: Option<Zeroizing<String>>,
@@ -62,7 +62,7 @@ pub(super) struct BearerTokenRequest {
 
 /// What to do about a challenge.
 pub(super) enum AuthPlan {
-    /// Use this.
+    /// An `Authorization` that is there already.
     Use(Access),
     /// Ask a token server first.
     Fetch(BearerTokenRequest),
@@ -98,7 +98,7 @@ impl GrantedRights {
         access.until.is_none_or(|until| until > Instant::now()).then(|| access.clone())
     }
 
-    /// Keeps it.
+    /// Remembers what the repository takes, until it expires.
     pub(super) fn put(&self, place: &RepositoryPath, access: &Access) {
         let mut all = self.lock();
         if all.len() >= MOST {

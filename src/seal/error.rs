@@ -32,13 +32,13 @@ pub enum SealError {
     Incomplete {
         /// Of the plain archive.
         path: PathBuf,
-        /// What it lacks.
+        /// What of an archive's end is missing.
         why: String,
     },
     /// Its path has no file name, or none that is UTF-8.
     #[error("{} cannot be the name of an archive", .path.display())]
     Name {
-        /// As given.
+        /// The path as it was given.
         path: PathBuf,
     },
     /// Its name leaves no room for the endings of a sealed archive and of its description.
@@ -51,7 +51,7 @@ pub enum SealError {
     /// There is a sealed one.
     #[error("{} is there already, perhaps of the same archive: open it to see, and move one of the two away", .path.display())]
     Exists {
-        /// The sealed file.
+        /// Path of the sealed file that is there.
         path: PathBuf,
     },
     /// It changed while it was sealed.
@@ -63,7 +63,7 @@ pub enum SealError {
     /// Its description could not be made.
     #[error(transparent)]
     Sidecar(#[from] SidecarError),
-    /// The disk refused.
+    /// A primitive operation on the disk failed.
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -95,9 +95,9 @@ pub enum UnsealError {
     /// Sealed to another certificate.
     #[error("it is sealed to another certificate, with serial number {serial} of {issuer}; give that one's key")]
     OtherCertificate {
-        /// In hexadecimal.
+        /// Serial number of that certificate, in hexadecimal.
         serial: String,
-        /// Distinguished name.
+        /// Distinguished name of who issued it.
         issuer: String,
     },
     /// The key does not open the envelope.
@@ -118,10 +118,10 @@ pub enum UnsealError {
     /// A path has no file name, or none that is UTF-8.
     #[error("{} cannot be the name of an archive", .path.display())]
     Name {
-        /// As given.
+        /// The path as it was given.
         path: PathBuf,
     },
-    /// The disk refused.
+    /// A primitive operation on the disk failed.
     #[error(transparent)]
     File(#[from] FileError),
 }

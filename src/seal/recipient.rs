@@ -52,7 +52,7 @@ pub enum RecipientError {
     /// Its time has not come.
     #[error("the certificate of {subject} is not valid before {from}; check the clock, or use another certificate")]
     NotYet {
-        /// Distinguished name.
+        /// Distinguished name of whom it is for.
         subject: String,
         /// Begin of its validity.
         from: Timestamp,
@@ -60,7 +60,7 @@ pub enum RecipientError {
     /// Its time is over.
     #[error("the certificate of {subject} expired at {since}; renew it")]
     Expired {
-        /// Distinguished name.
+        /// Distinguished name of whom it is for.
         subject: String,
         /// End of its validity.
         since: Timestamp,
@@ -71,9 +71,9 @@ pub enum RecipientError {
          an EC key on P-256, P-384 or P-521"
     )]
     Key {
-        /// Distinguished name.
+        /// Distinguished name of whom it is for.
         subject: String,
-        /// What it has.
+        /// The kind of its key, with its size or curve.
         key: String,
     },
 }

@@ -21,9 +21,9 @@ pub use variables::{Use, VARIABLES, Variable};
 pub struct ServeConfig {
     /// Repository that images are pushed to: `HOST[:PORT]/REPOSITORY`, the tag is the job's.
     pub image_prefix: String,
-    /// Our namespace.
+    /// Namespace that `serve` runs in, whose Secrets it reads.
     pub namespace: String,
-    /// This node.
+    /// Name of the node that it runs on.
     pub node: String,
     /// Its address: where the kubelet is asked, and what our certificate is for.
     pub node_ip: IpAddr,
@@ -43,9 +43,9 @@ pub struct ServeConfig {
     pub checkpoints: PathBuf,
     /// Where the runtime keeps containers' state, with the log of a failed dump.
     pub runtime_state: PathBuf,
-    /// The kubelet.
+    /// How the kubelet is reached, and where its archives lie.
     pub kubelet: KubeletArgs,
-    /// The registry.
+    /// Where images go, and how.
     pub registry: RegistryArgs,
     /// Where the policy of retention is from.
     pub retention: Source,
@@ -55,7 +55,7 @@ pub struct ServeConfig {
     pub service_account: PathBuf,
     /// The token for other instances, bound to our audience.
     pub peer_token: PathBuf,
-    /// Logs.
+    /// Level and form of the log.
     pub logs: Logs,
     /// Variables that are set and mean nothing here, one line each, to be logged once.
     pub ignored: Vec<String>,
@@ -64,7 +64,7 @@ pub struct ServeConfig {
 /// How the kubelet is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeletArgs {
-    /// Its port.
+    /// Port of the kubelet's HTTPS API.
     pub port: u16,
     /// Its directory, for the certificate that it made for itself.
     pub dir: PathBuf,
@@ -72,7 +72,7 @@ pub struct KubeletArgs {
     pub ca: Option<PathBuf>,
     /// Client certificate, used where it is there.
     pub certificate: PathBuf,
-    /// Its key.
+    /// Path of the key of that certificate.
     pub key: PathBuf,
     /// Believe whoever answers.
     pub insecure: bool,

@@ -38,7 +38,7 @@ pub(super) fn worker(config: &ServeConfig, api: &ApiClient, metrics: &JobMetrics
     Ok(worker)
 }
 
-/// Who pushes images.
+/// What pushes images, by the configuration.
 pub fn publisher(config: &ServeConfig, api: &ApiClient, metrics: &JobMetrics) -> Publisher {
     Publisher {
         prefix: config.image_prefix.clone(),

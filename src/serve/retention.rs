@@ -47,7 +47,7 @@ pub struct Options {
     pub directory: PathBuf,
     /// A directory of its own, on a disk: the index and the last good policy. It is made if it is not there.
     pub state: PathBuf,
-    /// The node's name.
+    /// The name by which the API server knows the node.
     pub node: String,
     /// Where the policy is from.
     pub source: Source,

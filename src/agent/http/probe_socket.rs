@@ -43,21 +43,21 @@ impl Question {
     }
 }
 
-/// The probe failed.
+/// Why the answer to a probe is not yes.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Nobody answers on the socket.
     #[error("no agent answers on {path}: {source}. Does `run` use the same --probe-socket?")]
     Unreachable {
-        /// The socket.
+        /// Path of the socket that was asked.
         path: PathBuf,
-        /// Why.
+        /// What the kernel said.
         source: io::Error,
     },
     /// Somebody is there and says nothing in time.
     #[error("the agent behind {path} gave no answer in {} s", DEADLINE.as_secs())]
     Silent {
-        /// The socket.
+        /// Path of the socket that was asked.
         path: PathBuf,
     },
     /// The answer is no.
@@ -69,9 +69,9 @@ pub enum ProbeError {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make the probe socket {path}: {source}")]
 pub struct BindError {
-    /// The socket.
+    /// Path at which it was to be.
     pub path: PathBuf,
-    /// Why.
+    /// What the kernel said, or that something else is there.
     pub source: io::Error,
 }
 

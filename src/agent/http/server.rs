@@ -41,7 +41,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 pub struct Sources {
     /// The last thing that the agent published.
     pub view: watch::Receiver<Arc<View>>,
-    /// What it counts.
+    /// All metrics of the agent.
     pub registry: Arc<Registry>,
 }
 

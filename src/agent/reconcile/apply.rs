@@ -21,7 +21,7 @@ pub struct StepFailed {
     pub step: &'static str,
     /// The pod it was for.
     pub on: String,
-    /// The whole chain.
+    /// Why it failed, with the whole chain of causes.
     pub why: String,
 }
 
@@ -42,11 +42,11 @@ pub struct Outcome {
 
 /// Everything that steps act on.
 pub struct Executor {
-    /// Our directories.
+    /// The node's directories with our files, which steps change.
     pub store: Arc<Store>,
-    /// The runtime.
+    /// The container runtime, for removing dead sandboxes.
     pub cri: Cri,
-    /// What saves parents.
+    /// Carries out the steps that save a parent.
     pub capturer: Capturer,
 }
 

@@ -33,7 +33,7 @@ pub enum CaptureError {
     /// The API did not answer in the middle of it.
     #[error("cannot fetch what it is made of: {0}")]
     Api(String),
-    /// The disk.
+    /// The copy could not be written.
     #[error("cannot write it: {0}")]
     Store(#[from] StoreError),
 }
@@ -64,7 +64,7 @@ pub struct CaptureTerms {
     pub token_ttl: Duration,
 }
 
-/// Saves parents.
+/// Fetches what a parent needs and saves it as its newest copy.
 pub struct Capturer {
     client: ApiClient,
     cri: Cri,

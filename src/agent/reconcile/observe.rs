@@ -24,7 +24,7 @@ use crate::pod::snapshot::{Answer, Api, CaptureFailure, Inventory, Own, Scheduli
 pub struct Observer {
     /// Name of this node.
     pub node_name: String,
-    /// The agent itself.
+    /// The instance that observes, where it runs in a pod.
     pub own: Option<Own>,
     /// Whose parents are kept.
     pub scope: Scope,
@@ -32,13 +32,13 @@ pub struct Observer {
     pub reader: PodReader,
     /// The API, for questions that the reader does not follow.
     pub client: ApiClient,
-    /// The runtime's pods.
+    /// What the container runtime's list and events say of the node's pods.
     pub runtime: RuntimeWatch,
-    /// The kubelet.
+    /// The kubelet's directory, whose files say how it is configured.
     pub kubelet: KubeletDir,
     /// The kubelet's kubeconfig, where it was given.
     pub kubelet_kubeconfig: Option<PathBuf>,
-    /// Our directories.
+    /// The node's directories with our files.
     pub store: Arc<Store>,
     /// The latest of [`Self::runtime`].
     pub pods: watch::Receiver<Observation<NodePods>>,

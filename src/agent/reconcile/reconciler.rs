@@ -55,17 +55,17 @@ pub trait PassObserver {
     fn dropped(&mut self, key: &PodKey, evidence: &str);
 }
 
-/// The loop's parts.
+/// What one pass after the other is made with: observe, decide, act.
 pub struct Reconciler<A> {
-    /// The sources.
+    /// Fills the snapshot at the beginning of a pass.
     pub observer: Observer,
-    /// The effects.
+    /// Carries out the steps of a decision.
     pub executor: Executor,
-    /// The memory's file.
+    /// The file under `/run` that keeps the memory from one start of the agent to the next.
     pub run_state: RunState,
-    /// The delays.
+    /// The delays of the lifecycle.
     pub timings: Timings,
-    /// Who is told.
+    /// Told when a pass begins and what came of it.
     pub pass_observer: A,
     /// Wakes when a directory of ours changed.
     pub disk_changes: watch::Receiver<u64>,

@@ -31,9 +31,9 @@ impl Outcome {
 pub(super) struct Check {
     /// The precondition, in few words.
     pub(super) name: String,
-    /// How it stands.
+    /// How well it holds.
     pub(super) outcome: Outcome,
-    /// What was seen.
+    /// What was seen, in a sentence.
     pub(super) finding: String,
     /// What to do; absent where nothing is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]

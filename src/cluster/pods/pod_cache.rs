@@ -23,7 +23,7 @@ pub(super) enum WatchOutcome {
     Complaint(String),
 }
 
-/// Who is there.
+/// This node's parents, as list and watch have them.
 #[derive(Debug, Default)]
 pub(super) struct PodCache {
     pods: BTreeMap<PodKey, Parent>,

@@ -23,7 +23,7 @@ pub(super) enum Seen {
 /// How pods are looked at.
 #[derive(Debug)]
 pub(super) struct PodFilter {
-    /// This node's name.
+    /// Name of this node, which the pods of interest are bound to.
     pub(super) node: String,
     /// Annotation prefixes that enter checkpoints.
     pub(super) keep_annotations: Vec<String>,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{ObjectKind, ObjectRef, TokenRef};
 use crate::dns_name::check_name;
 
-/// One place.
+/// A place in a pod's spec that reads an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     /// The object it names.

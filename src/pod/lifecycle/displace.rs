@@ -15,9 +15,9 @@ use crate::pod::timings::Timings;
 /// A pod that wants a twin's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimant {
-    /// The pod.
+    /// Namespace and name of the pod that makes room.
     pub pod: PodKey,
-    /// Its UID.
+    /// UID that it must have, or it is another pod of that name.
     pub uid: Uid,
 }
 

@@ -19,15 +19,15 @@ use crate::pod::timings::Timings;
 pub struct Pass<'a> {
     /// The look at the world.
     pub snapshot: &'a Snapshot,
-    /// The directories.
+    /// Our files, as the inventory has them.
     pub disk: &'a Inventory,
-    /// The delays.
+    /// The delays that hold.
     pub timings: &'a Timings,
-    /// Now.
+    /// The moment at which it is decided.
     pub now: BootInstant,
-    /// What to remember.
+    /// What the next pass is to know, changed as facts are made.
     pub memory: Memory,
-    /// The kubelet.
+    /// What the kubelet can be expected to do without help.
     pub kubelet: Kubelet,
     /// Parents by key, where the API answered.
     pub parents: &'a BTreeMap<PodKey, Parent>,

@@ -36,13 +36,13 @@ pub enum PodView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent observations, not a state machine
 pub struct Facts {
-    /// Where it stands.
+    /// Standby, active or retiring, by the files.
     pub phase: Phase,
-    /// An operator's hold.
+    /// The operator holds it back by a file.
     pub held: bool,
-    /// On the node.
+    /// What of the pod runs on the node.
     pub node: OnNode,
-    /// In the API.
+    /// What the API says of the parent.
     pub view: PodView,
     /// What the kubelet can be expected to do.
     pub kubelet: Kubelet,
@@ -141,13 +141,13 @@ impl RowAction {
     }
 }
 
-/// A row.
+/// One rule of the lifecycle: when it matches, and what then.
 pub struct Row {
     /// For logs, reports and tests.
     pub name: &'static str,
-    /// Whether it matches.
+    /// Whether it matches these facts.
     pub when: fn(&Facts, &Timings) -> bool,
-    /// What it says.
+    /// What happens where it is the first that matches.
     pub then: RowAction,
 }
 

@@ -13,7 +13,7 @@ use crate::pod::service_variables::ServiceVariables;
 /// What `sanitize` has to know of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
-    /// The node's name.
+    /// The name by which the API server knows the node.
     pub node_name: String,
     /// `KUBERNETES_SERVICE_HOST` for containers that do not set it; empty: left out.
     pub api_host: String,

@@ -25,7 +25,7 @@ pub(crate) struct AssetVolumePlan<'a> {
     pub volume: &'a Value,
     /// Its name in the pod.
     pub name: &'a str,
-    /// Which tree.
+    /// The tree of directories that the volume is kept in.
     pub tree: Tree,
     /// The directory's name in it.
     pub directory: String,

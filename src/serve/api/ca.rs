@@ -31,7 +31,7 @@ pub const SECRET: &str = "container-checkpoints-ca";
 /// How often Secret and APIService are looked at.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// Whose certificates.
+/// Where the CA's Secret lies, and which names and addresses certificates are for.
 #[derive(Debug, Clone)]
 pub struct CaSettings {
     /// Where the Secret lives, ours.
@@ -45,7 +45,7 @@ pub struct CaSettings {
 /// Why there is no CA, or no certificate of it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// The libraries refuse.
+    /// A key or certificate could not be made.
     #[error("cannot make a {what}: {why}")]
     Mint {
         /// CA, leaf, TLS configuration.
@@ -96,7 +96,7 @@ impl CertificateAuthority {
         Ok(Self { client, settings, serving, state: Mutex::default() })
     }
 
-    /// For the port.
+    /// The certificate that the port serves, kept current.
     pub fn serving(&self) -> Arc<ServingTls> {
         Arc::clone(&self.serving)
     }

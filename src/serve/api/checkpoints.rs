@@ -43,17 +43,17 @@ use route::Route;
 
 /// What the interface stands on.
 pub struct Checkpoints {
-    /// This node.
+    /// Name of the node that this instance runs on.
     pub node: String,
     /// The kubelet's directory, as callers see it.
     pub directory: PathBuf,
-    /// Who asks.
+    /// Says who asks.
     pub authenticator: Arc<Authenticator>,
-    /// What they may.
+    /// Asks the API server what callers may.
     pub reviews: Reviews,
     /// Where pods and Secrets are looked up.
     pub api: ApiClient,
-    /// Who does it.
+    /// Accepts jobs and carries them out.
     pub worker: Arc<Worker>,
     /// The way to other nodes, unless it is closed.
     pub forwarder: Option<Forwarder>,

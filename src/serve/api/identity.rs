@@ -48,18 +48,18 @@ pub enum Via {
 /// Somebody who asks, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identified {
-    /// Who.
+    /// User, groups and extras, as in a review.
     pub caller: Caller,
-    /// How.
+    /// By which proof the caller is known.
     pub via: Via,
 }
 
-/// What is believed.
+/// Which proofs of identity are believed.
 #[derive(Debug, Clone)]
 pub struct IdentitySettings {
     /// Where all instances live.
     pub namespace: String,
-    /// Their ServiceAccount.
+    /// Name of the ServiceAccount that instances on other nodes have.
     pub service_account: String,
     /// Take tokens that are meant for the API server too.
     pub accept_api_tokens: bool,

@@ -17,17 +17,17 @@ use crate::serve::jobs::worker::Worker;
 /// Where the answers come from.
 #[derive(Clone)]
 pub struct Sources {
-    /// Has our certificate.
+    /// Has the CA and the serving certificate, without which this instance is not ready.
     pub authority: Arc<CertificateAuthority>,
     /// Knows the CAs of callers.
     pub authenticator: Arc<Authenticator>,
-    /// Does the work.
+    /// Takes jobs, or has been told to stop.
     pub worker: Arc<Worker>,
-    /// What is counted.
+    /// All metrics of `serve`.
     pub registry: Arc<Registry>,
 }
 
-/// Needs no identity.
+/// `/livez`, `/readyz` and `/metrics`, for which nobody has to say who asks.
 pub fn router(sources: Sources) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))

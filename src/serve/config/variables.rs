@@ -16,7 +16,7 @@ pub enum Use {
 /// One of the source document's variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// Name of the environment variable.
     pub name: &'static str,
     /// What becomes of it.
     pub usage: Use,

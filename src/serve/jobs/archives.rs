@@ -16,24 +16,24 @@ use crate::disk::rooted_dir::RootedDir;
 pub struct Owner {
     /// Namespace of the pod.
     pub namespace: String,
-    /// Its name.
+    /// Name of the pod.
     pub pod: String,
-    /// Its UID.
+    /// UID of the pod, which tells it from another of that name.
     pub uid: String,
-    /// The container.
+    /// Name of the container.
     pub container: String,
 }
 
 /// An archive that can be relied on.
 #[derive(Debug)]
 pub struct Found {
-    /// Its file name.
+    /// Name of its file in the checkpoints directory.
     pub file: String,
     /// Open for reading, at its beginning.
     pub content: File,
     /// What it says about itself.
     pub metadata: Metadata,
-    /// Bytes.
+    /// Length of the file in bytes.
     pub size: u64,
 }
 
@@ -52,30 +52,30 @@ pub enum ArchiveFault {
     /// It is no archive.
     #[error("{path}: {why}")]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// Where reading it ended, and why.
         why: ArchiveError,
     },
     /// It is not whole.
     #[error("{path} is not whole: {why}")]
     Incomplete {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is missing.
+        /// What of an archive's end is missing.
         why: String,
     },
     /// It is of another container.
     #[error("{path} is of {found}, not of what was asked for")]
     Foreign {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// What it says of itself.
         found: String,
     },
 }
 
-/// The directory.
+/// The kubelet's directory of archives.
 #[derive(Debug, Clone)]
 pub struct Archives {
     dir: RootedDir,

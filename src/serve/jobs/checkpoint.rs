@@ -20,17 +20,17 @@ use crate::cluster::error::ApiError;
 use crate::cluster::requests;
 use crate::node::kubelet_api::{Fault, KubeletApi, KubeletApiError};
 
-/// Does the steps.
+/// Carries out one step of a job at a time.
 pub struct Checkpointer {
-    /// This node's.
+    /// The kubelet of this node, which takes the checkpoints.
     pub kubelet: KubeletApi,
-    /// Its directory.
+    /// The directory that the kubelet puts them in.
     pub archives: Archives,
     /// Where the runtime leaves CRIU's logs.
     pub runtime_state: PathBuf,
-    /// For deleting pods.
+    /// The API server, for deleting pods and reading Secrets.
     pub api: ApiClient,
-    /// For images.
+    /// Makes and pushes images.
     pub publisher: Publisher,
 }
 

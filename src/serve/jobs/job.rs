@@ -56,7 +56,7 @@ impl From<JobId> for String {
 pub struct Identifier {
     /// Name of the node.
     pub node: String,
-    /// The job there.
+    /// Identifies the job on that node.
     pub job: JobId,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Identifier {
 /// One container's archive, in its last form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
-    /// The container.
+    /// Name of the container.
     pub container: String,
     /// Name of the file in the checkpoints directory.
     pub file: String,
@@ -87,7 +87,7 @@ pub struct Taken {
 /// An archive that was still to come when its job failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Late {
-    /// The container.
+    /// Name of the container.
     pub container: String,
     /// When the kubelet was asked, seconds since the epoch: the archive's name is of that second or later.
     pub since: i64,
@@ -129,7 +129,7 @@ pub enum State {
     },
 }
 
-/// What happened.
+/// What happened to a job, by which its next state is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The kubelet is about to be asked.
@@ -155,7 +155,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
-    /// Which.
+    /// Identifies it on its node; names its file.
     pub id: JobId,
     /// User name of whoever asked.
     pub caller: String,
@@ -174,11 +174,11 @@ pub struct Job {
     pub begun: Option<i64>,
     /// When the last state was reached.
     pub changed: i64,
-    /// What is done.
+    /// The archives that are complete, in the order in which they were taken.
     pub taken: Vec<Taken>,
     /// The image, once it is in the registry.
     pub image: Option<String>,
-    /// Where it stands.
+    /// How far it has come.
     #[serde(flatten)]
     pub state: State,
 }

@@ -42,15 +42,15 @@ pub enum Unfit {
     /// The pod has no such container.
     #[error("the pod has no container {name:?}; it has {has}")]
     NoContainer {
-        /// Asked for.
+        /// The name that was asked for.
         name: String,
-        /// Those it has.
+        /// Names of those that the pod has.
         has: String,
     },
     /// A container that does not run has no state to be saved.
     #[error("container {name:?} does not run ({state}); a checkpoint can only be taken of one that does")]
     NotRunning {
-        /// Which.
+        /// Name of the container.
         name: String,
         /// What the kubelet says of it.
         state: String,
@@ -58,7 +58,7 @@ pub enum Unfit {
 }
 
 impl PodTarget {
-    /// Reads a pod.
+    /// Reads the object that the API server has of it.
     pub fn of(pod: &Value) -> Result<Self, Unfit> {
         let uid = pod["metadata"]["uid"].as_str().ok_or(Unfit::Garbled("metadata.uid"))?.to_owned();
         let node = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()).map(str::to_owned);

@@ -32,11 +32,11 @@ pub struct Publisher {
     pub limit: Duration,
     /// Where the Secret is.
     pub namespace: String,
-    /// Its name.
+    /// Name of the Secret with the docker configuration.
     pub secret: String,
-    /// For reading it.
+    /// The API server, for reading the Secret.
     pub api: ApiClient,
-    /// What was pushed.
+    /// Counts what was pushed.
     pub metrics: JobMetrics,
 }
 
@@ -49,9 +49,9 @@ pub enum PublishFault {
     /// Credentials that are there and cannot be had.
     #[error("Secret {namespace}/{name} cannot be read: {why}")]
     Secret {
-        /// Ours.
+        /// Namespace of the Secret, which is our own.
         namespace: String,
-        /// Its name.
+        /// Name of the Secret.
         name: String,
         /// What the API says.
         why: ApiError,
@@ -59,20 +59,20 @@ pub enum PublishFault {
     /// Credentials that cannot be understood.
     #[error("Secret {namespace}/{name} holds no usable .dockerconfigjson: {why}")]
     Credentials {
-        /// Ours.
+        /// Namespace of the Secret, which is our own.
         namespace: String,
-        /// Its name.
+        /// Name of the Secret.
         name: String,
         /// What is wrong, without any of its content.
         why: BadCredentials,
     },
-    /// The registry's CA.
+    /// The registry's CA cannot be read or used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The registry cannot be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The push itself.
+    /// The archive cannot be an image, or did not get there in time.
     #[error(transparent)]
     Push(#[from] PushError),
 }

@@ -61,7 +61,7 @@ impl Records {
         Ok((jobs, unread))
     }
 
-    /// Forgets a job.
+    /// Removes a job's record, after which a restart knows nothing of it.
     pub fn remove(&self, id: &JobId) -> Result<(), FileError> {
         match self.files.remove_file(&path(id)) {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(()),

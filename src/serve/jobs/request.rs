@@ -24,7 +24,7 @@ pub enum ApiFlavor {
 pub struct PodPath {
     /// Namespace of the pod.
     pub namespace: String,
-    /// Its name.
+    /// Name of the pod.
     pub pod: String,
     /// One container, where the URL has it.
     pub container: Option<String>,
@@ -34,12 +34,12 @@ pub struct PodPath {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointRequest {
-    /// Which interface.
+    /// The interface that it came by, which decides the form of the answer.
     #[serde(rename = "form")]
     pub flavor: ApiFlavor,
     /// Namespace of the pod.
     pub namespace: String,
-    /// Its name.
+    /// Name of the pod.
     pub pod: String,
     /// One container; none is all of them.
     pub container: Option<String>,
@@ -66,7 +66,7 @@ pub enum BadRequest {
     /// Not a name that Kubernetes gives.
     #[error("{what} {value:?} in the URL is not a Kubernetes name: lower case letters, digits and `-`")]
     Name {
-        /// Which.
+        /// What of the URL it should name: pod, container, …
         what: &'static str,
         /// As it came, cut.
         value: String,
@@ -77,7 +77,7 @@ pub enum BadRequest {
     /// A field of another type.
     #[error("{field} must be {wanted}")]
     Field {
-        /// Its name.
+        /// Name of the field in the body.
         field: &'static str,
         /// What it should be.
         wanted: &'static str,

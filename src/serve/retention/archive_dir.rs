@@ -53,7 +53,7 @@ impl ArchiveDir {
         Ok(Self { dir, claim: None, index: Index::default(), remembered, state, unsaved: false, metrics })
     }
 
-    /// What lies there.
+    /// All archives in it, as they were when it was last looked at.
     pub fn index(&self) -> &Index {
         &self.index
     }

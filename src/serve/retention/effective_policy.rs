@@ -9,11 +9,11 @@ use super::spec::{self, Read};
 /// The resource that a policy is from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// Its namespace.
+    /// Namespace of the resource.
     pub namespace: String,
-    /// Its name.
+    /// Name of the resource.
     pub name: String,
-    /// Its UID.
+    /// UID of the resource.
     pub uid: String,
     /// The generation of its `spec`.
     pub generation: i64,
@@ -39,7 +39,7 @@ pub struct EffectivePolicy {
 pub struct Kept {
     /// Where it is from.
     pub origin: Origin,
-    /// As it was.
+    /// Its `spec`, unchanged, with fields that this version does not know.
     pub spec: Value,
 }
 

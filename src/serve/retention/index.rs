@@ -19,7 +19,7 @@ pub const KEEP: &str = ".keep";
 pub enum Found {
     /// A whole archive.
     Whole {
-        /// Whose it is.
+        /// Namespace, pod and container that it is a checkpoint of.
         key: Arc<Key>,
         /// When it was taken, as it says itself.
         checkpointed: Option<Timestamp>,
@@ -37,11 +37,11 @@ pub enum Found {
 /// A file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Of the file.
+    /// Tells whether the file is still the one that was read.
     pub stamp: Stamp,
     /// Of the description beside a sealed one.
     pub beside: Option<Stamp>,
-    /// What it is.
+    /// What reading it brought.
     pub found: Found,
 }
 
@@ -58,7 +58,7 @@ impl Seen {
 pub struct SortKey {
     /// When it was taken, or when the file last changed if that is earlier: neither alone can be made to look old.
     pub at: Timestamp,
-    /// Its file.
+    /// Name of its file, which breaks ties.
     pub file: Arc<str>,
 }
 
@@ -74,7 +74,7 @@ pub struct Container {
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Whole archives.
+    /// Archives that are whole.
     pub archives: u64,
     /// Those being written.
     pub growing: u64,
@@ -84,11 +84,11 @@ pub struct Totals {
     pub unknown: u64,
     /// Archives that are pinned.
     pub pinned: u64,
-    /// Of all files.
+    /// Lengths of all files together, in bytes.
     pub bytes: u64,
 }
 
-/// The directory.
+/// What is known of every file in the directory of archives.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     files: BTreeMap<Arc<str>, Seen>,

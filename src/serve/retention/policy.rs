@@ -31,7 +31,7 @@ impl fmt::Display for Key {
 /// Limits of one level; `None`: without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetentionLimits {
-    /// Archives.
+    /// How many archives.
     pub count: Option<u64>,
     /// Bytes of one archive.
     pub size: Option<u64>,

@@ -39,7 +39,7 @@ pub fn at_first(state: &Path) -> EffectivePolicy {
 
 /// Where what is read of the resources goes.
 pub struct Findings {
-    /// What they mean.
+    /// The policy that they come to, whenever it changes.
     pub effective: watch::Sender<Arc<EffectivePolicy>>,
     /// The nodes that say something of themselves on the one that counts; `None` until that is known.
     pub reporting: watch::Sender<Option<BTreeSet<String>>>,

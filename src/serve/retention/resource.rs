@@ -10,11 +10,11 @@ use crate::cluster::requests::CustomKind;
 
 /// Group of the API.
 pub const GROUP: &str = "criu.org";
-/// Its version.
+/// Version of the API that is served and stored.
 pub const VERSION: &str = "v1";
 /// Kind of the object.
 pub const KIND: &str = "CheckpointRestoreOperator";
-/// In paths.
+/// Name in paths.
 pub const PLURAL: &str = "checkpointrestoreoperators";
 /// The three of them, for asking the API server.
 pub const CUSTOM_KIND: CustomKind = CustomKind { group: GROUP, version: VERSION, plural: PLURAL };
@@ -43,9 +43,9 @@ pub enum Form {
 /// A field of the object.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name.
+    /// Name of the field, as it is written in objects.
     pub name: &'static str,
-    /// What it holds.
+    /// What values it takes.
     pub form: Form,
     /// For `kubectl explain`.
     pub about: &'static str,

@@ -27,22 +27,22 @@ pub const RETURNED: Duration = Duration::from_secs(600);
 /// A file that is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deletion {
-    /// Its name.
+    /// Name of the file to be deleted.
     pub file: Arc<str>,
     /// Whose it is; nobody knows whose something unfinished is.
     pub key: Option<Arc<Key>>,
     /// When it was taken, or last changed if it is unfinished.
     pub at: Timestamp,
-    /// Bytes.
+    /// Length of the file in bytes.
     pub size: u64,
-    /// The reason.
+    /// The rule that demands it.
     pub why: Why,
 }
 
 /// What else there is to know.
 #[derive(Debug, Clone)]
 pub struct Circumstances {
-    /// Now.
+    /// The moment at which it is decided.
     pub now: Timestamp,
     /// Room on the disk; `None`: not known, and nothing is deleted for want of it.
     pub room: Option<Room>,

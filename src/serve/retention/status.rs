@@ -13,22 +13,22 @@ use super::resource::{GROUP, KIND, VERSION};
 /// A deletion that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletedArchive {
-    /// The file.
+    /// Name of the deleted file.
     pub file: String,
     /// `namespace/pod/container`, or nothing.
     pub of: String,
-    /// Bytes.
+    /// Length that it had, in bytes.
     pub size: u64,
-    /// The reason.
+    /// The rule that demanded it, as a sentence.
     pub why: String,
-    /// When.
+    /// When it was deleted.
     pub at: Timestamp,
 }
 
 /// How the sweeper stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SweepStatus {
-    /// What lies there.
+    /// How many archives lie in the directory, and of which kind.
     pub totals: Totals,
     /// Files deleted since the start.
     pub deleted: u64,

@@ -104,7 +104,7 @@ pub struct Sweeper {
     pub sweep_status: watch::Sender<Arc<SweepStatus>>,
     /// Where deletions are told, a round at a time.
     pub done: mpsc::Sender<Vec<DeletedArchive>>,
-    /// For metrics.
+    /// Counts deletions, and what is left.
     pub metrics: RetentionMetrics,
 }
 

@@ -18,7 +18,7 @@ use crate::pod::sanitize::downward::{written_field, written_resource};
 pub(crate) struct Filled {
     /// With what there is; `None` where its files cannot stand side by side.
     pub volume: Option<AssetVolume>,
-    /// What is wanting.
+    /// Why it cannot be filled, all reasons at once.
     pub lacks: Vec<Lack>,
 }
 

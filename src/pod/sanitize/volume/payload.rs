@@ -94,13 +94,13 @@ impl Payload {
         Ok(())
     }
 
-    /// One file.
+    /// Adds a file; where there is one of that path, the later counts.
     pub(crate) fn add(&mut self, path: &str, bytes: Vec<u8>, mode: u32) -> Result<(), String> {
         self.files.insert(clean(path)?, AssetFile { bytes, mode, owner: None });
         Ok(())
     }
 
-    /// The volume.
+    /// The volume with all that was added, its modes and groups as `fsGroup` wants them.
     pub(crate) fn finish(mut self, fs_group: Option<u32>) -> Result<VolumeContent, String> {
         for path in self.files.keys() {
             let clash = path.match_indices('/').map(|(end, _)| &path[..end]).find(|dir| self.files.contains_key(*dir));

@@ -13,33 +13,33 @@ pub enum Why {
     Orphan(Owner),
     /// It alone is larger than it may be.
     Size {
-        /// In bytes.
+        /// The largest that it may be, in bytes.
         limit: u64,
     },
     /// It is older than any may be.
     Age {
-        /// The longest.
+        /// The longest that it may be kept.
         limit: Duration,
     },
     /// It was left unfinished a day ago and more; how.
     Unfinished(String),
     /// There are too many.
     Number {
-        /// Of what.
+        /// Whose archives are too many: a container's, pod's or namespace's.
         level: Level,
-        /// The most.
+        /// How many may be kept.
         limit: u64,
     },
     /// They are too large together.
     Sum {
-        /// Of what.
+        /// Whose archives are too large: a container's, pod's or namespace's.
         level: Level,
-        /// In bytes.
+        /// The largest that they may be together, in bytes.
         limit: u64,
     },
     /// All of the node are too large together.
     Node {
-        /// In bytes.
+        /// The largest that they may be together, in bytes.
         limit: u64,
     },
     /// There is too little room on the disk.

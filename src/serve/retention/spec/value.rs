@@ -21,7 +21,7 @@ pub(super) enum Given<T> {
     Absent,
     /// As 0 or less.
     Off,
-    /// So.
+    /// A value that can be.
     Is(T),
 }
 
@@ -58,7 +58,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Remembers.
+/// Reads values one by one, and collects what is to be refused and noted.
 #[derive(Default)]
 pub(super) struct Reader {
     refusals: Vec<Refusal>,
