@@ -189,6 +189,7 @@ impl Agent {
                 metrics: Arc::clone(&self.metrics),
                 reports: RunState::open(&self.config.node.run_dir)?,
                 watchdog: self.watchdog.clone(),
+                left_out: self.client.left_out().to_vec(),
             },
             run_state,
             timings: self.config.timings.clone(),

@@ -30,6 +30,8 @@ pub(super) struct Reporter {
     pub(super) reports: RunState,
     /// What ends a process that hangs.
     pub(super) watchdog: Watchdog,
+    /// API servers that are not asked, and why.
+    pub(super) left_out: Vec<String>,
 }
 
 impl PassObserver for Reporter {
@@ -52,6 +54,7 @@ impl PassObserver for Reporter {
             self.metrics.api_read(clock::epoch_seconds() - i64::try_from(ago).unwrap_or(0));
         }
         let mut status = document(snapshot, decision);
+        status.notes.extend(self.left_out.iter().cloned());
         status.notes.extend(outcome.failed.iter().map(|failure| format!("failed, and tried again: {failure}")));
         if let Ok(text) = serde_json::to_vec(&status)
             && let Err(why) = self.reports.replace("report.json", &text)

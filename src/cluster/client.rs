@@ -10,7 +10,7 @@ use http::{Method, Request};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::config::{ClientConfig, ClientConfigError, Server};
+use super::config::{ClientConfig, ClientConfigError, Server, Servers};
 use super::error::ApiError;
 use super::request_metrics::RequestMetrics;
 pub use super::request_metrics::Verb;
@@ -62,6 +62,7 @@ pub struct ApiClient(Arc<Inner>);
 
 struct Inner {
     servers: Vec<Server>,
+    left_out: Vec<String>,
     preferred: AtomicUsize,
     requests: RequestMetrics,
 }
@@ -69,9 +70,12 @@ struct Inner {
 impl ApiClient {
     /// Reads the credentials; connects to nobody yet. Needs a running tokio runtime.
     pub async fn new(config: &ClientConfig) -> Result<Self, ClientConfigError> {
-        let servers = config.connect().await?;
+        let Servers { asked, left_out } = config.connect().await?;
+        for why in &left_out {
+            tracing::warn!("{why}");
+        }
         let (preferred, requests) = (AtomicUsize::new(NO_PREFERENCE), RequestMetrics::default());
-        Ok(Self(Arc::new(Inner { servers, preferred, requests })))
+        Ok(Self(Arc::new(Inner { servers: asked, left_out, preferred, requests })))
     }
 
     /// The server that answered last, or all of them, for people.
@@ -80,6 +84,11 @@ impl ApiClient {
             Some(server) => server.name.clone(),
             None => self.0.servers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
         }
+    }
+
+    /// Servers that are not asked, and why: a sentence each.
+    pub fn left_out(&self) -> &[String] {
+        &self.0.left_out
     }
 
     /// Requests sent so far.

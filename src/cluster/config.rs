@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::error_chain::chain;
+use crate::loopback::is_loopback;
 
 /// Connecting, TLS included, may take this long: a black-holed server must not cost more.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -60,6 +61,9 @@ pub enum ClientConfigError {
         /// What was tried.
         why: String,
     },
+    /// The only servers that there are would be told our credentials in clear.
+    #[error("{}", .0.join("; "))]
+    InClear(Vec<String>),
     /// CA or token that cannot be read or used.
     #[error("credentials for {server} cannot be used: {why}; check CA file {ca} and token file {token}")]
     Credentials {
@@ -72,6 +76,13 @@ pub enum ClientConfigError {
         /// What is wrong.
         why: String,
     },
+}
+
+/// What is to be asked, and what is not.
+pub(super) struct Servers {
+    pub(super) asked: Vec<Server>,
+    /// Why others that were named are not asked: a sentence each.
+    pub(super) left_out: Vec<String>,
 }
 
 /// One server and the client for it.
@@ -93,22 +104,32 @@ impl ClientConfig {
         }
     }
 
-    /// One client a server, in the order given, each server once.
-    pub(super) async fn connect(&self) -> Result<Vec<Server>, ClientConfigError> {
+    /// One client a server, in the order given, each server once. A server that would be told our credentials in clear is left
+    /// out.
+    pub(super) async fn connect(&self) -> Result<Servers, ClientConfigError> {
         let base = match &self.kubeconfig {
             Some(path) => Some(load(path, &KubeConfigOptions::default()).await?),
             None => None,
         };
         let mut names = self.servers.clone();
         names.extend(base.iter().map(|b| b.cluster_url.to_string()));
-        let mut servers: Vec<Server> = Vec::new();
+        let (mut asked, mut left_out): (Vec<Server>, Vec<String>) = (Vec::new(), Vec::new());
         for name in names {
             let name = name.trim_end_matches('/').to_owned();
-            if !servers.iter().any(|s| s.name == name) {
-                servers.push(self.server(name, base.clone())?);
+            if asked.iter().any(|s| s.name == name) {
+                continue;
+            }
+            match self.server(name, base.clone()) {
+                Ok(server) => asked.push(server),
+                Err(ClientConfigError::InClear(why)) => left_out.extend(why),
+                Err(why) => return Err(why),
             }
         }
-        if servers.is_empty() { Err(ClientConfigError::NoServer) } else { Ok(servers) }
+        match (asked.is_empty(), left_out.is_empty()) {
+            (false, _) => Ok(Servers { asked, left_out }),
+            (true, true) => Err(ClientConfigError::NoServer),
+            (true, false) => Err(ClientConfigError::InClear(left_out)),
+        }
     }
 
     fn server(&self, name: String, base: Option<kube::Config>) -> Result<Server, ClientConfigError> {
@@ -124,6 +145,7 @@ impl ClientConfig {
             own
         });
         config.cluster_url = url;
+        keeps_secrets(&config)?;
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.read_timeout = Some(READ_LIMIT);
         config.reset_reader_on_write = true;
@@ -152,6 +174,24 @@ fn parse(server: &str) -> Result<http::Uri, ClientConfigError> {
     }
 }
 
+/// A token or a password goes over TLS, or no further than this machine.
+fn keeps_secrets(config: &kube::Config) -> Result<(), ClientConfigError> {
+    let (url, who) = (&config.cluster_url, &config.auth_info);
+    let tells = who.token.is_some()
+        || who.token_file.is_some()
+        || who.password.is_some()
+        || who.exec.is_some()
+        || who.auth_provider.is_some();
+    if !tells || url.scheme_str() == Some("https") || url.host().is_some_and(is_loopback) {
+        return Ok(());
+    }
+    let server = url.to_string();
+    Err(ClientConfigError::InClear(vec![format!(
+        "API server {} is not asked: a token would travel there in clear; write https:// where it is named",
+        server.trim_end_matches('/')
+    )]))
+}
+
 async fn load(path: &Path, options: &KubeConfigOptions) -> Result<kube::Config, ClientConfigError> {
     let bad = |why: String| ClientConfigError::Kubeconfig { path: path.to_owned(), why };
     let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
@@ -175,6 +215,7 @@ pub async fn from_environment(
                 .ok_or_else(|| ClientConfigError::Environment { why: chain(&why) })?,
         },
     };
+    keeps_secrets(&config)?;
     config.connect_timeout = Some(FAR_CONNECT_LIMIT);
     config.read_timeout = None;
     config.default_retry = false;
