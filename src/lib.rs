@@ -21,6 +21,7 @@ pub mod hex;
 pub mod http_client;
 pub mod image;
 pub mod logs;
+pub mod loopback;
 pub mod moment;
 pub mod node;
 pub mod openmetrics;

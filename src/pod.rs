@@ -4,6 +4,7 @@ pub mod annotation;
 pub mod asset_refs;
 pub mod checkpoint;
 pub mod key;
+pub mod kubelet_version;
 pub mod lifecycle;
 pub mod memory;
 pub mod parent;

@@ -64,6 +64,7 @@ struct Diagnosis {
 
 /// What is to be looked at.
 struct Patient {
+    name: String,
     node: NodeConfig,
     api: ApiConfig,
     scope: Scope,
@@ -94,8 +95,10 @@ pub(super) fn run(args: DoctorArgs) -> u8 {
 }
 
 fn patient(args: DoctorArgs) -> Result<Patient, ConfigError> {
+    let name = args.node.node_name_or_host();
     let own_namespace = args.scope.pod_namespace.clone().filter(|name| !name.is_empty());
     Ok(Patient {
+        name,
         node: NodeConfig::from_args(args.node)?,
         api: ApiConfig::from_args(args.api)?,
         scope: args.scope.scope()?,
@@ -112,6 +115,7 @@ async fn examine(patient: &Patient) -> Vec<Check> {
         Role::Run => {
             let mut checks = runtime::checks(&cri).await;
             checks.extend(kubelet::checks(&patient.node));
+            checks.push(kubelet::version(&client, &patient.name).await);
             checks.extend(directories::checks(&patient.node));
             checks.push(clock::check(&patient.node.etc_dir, SystemTime::now()));
             checks.push(cni::check(&patient.cni_dir));

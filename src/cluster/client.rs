@@ -85,10 +85,14 @@ impl ApiClient {
     /// The first thing that is wrong with any server or its credentials.
     pub async fn new(config: &ClientConfig) -> Result<Self, ClientConfigError> {
         let (usable, faults) = config.connect().await;
-        match faults.into_iter().next() {
-            Some(why) => Err(why),
-            None => Ok(Self::over(config, Servers { usable, faults: Vec::new(), made_at: Instant::now() })),
+        let (left_out, fatal): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|why| matches!(why, ClientConfigError::InClear(_)) && !usable.is_empty());
+        if let Some(why) = fatal.into_iter().next() {
+            return Err(why);
         }
+        let faults: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+        faults.iter().for_each(|why| tracing::warn!("{why}"));
+        Ok(Self::over(config, Servers { usable, faults, made_at: Instant::now() }))
     }
 
     /// The same for who must go on whatever is in the files: what cannot be used is in [`Self::faults`], left out, and

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::error_chain::chain;
+use crate::loopback::is_loopback;
 
 /// Connecting, TLS included, may take this long: a black-holed server must not cost more.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -60,6 +61,9 @@ pub enum ClientConfigError {
         /// Each place that was looked at, and why it did not do.
         why: String,
     },
+    /// The only servers that there are would be told our credentials in clear.
+    #[error("{}", .0.join("; "))]
+    InClear(Vec<String>),
     /// CA or token that cannot be read or used.
     #[error("credentials for {server} cannot be used: {why}; check CA file {ca} and token file {token}")]
     Credentials {
@@ -93,7 +97,8 @@ impl ClientConfig {
         }
     }
 
-    /// One client a server, in the order given, each server once; and what is wrong with the others.
+    /// One client a server, in the order given, each server once; and what is wrong with those that are left out (one
+    /// that would be told our credentials in clear among them).
     pub(super) async fn connect(&self) -> (Vec<Server>, Vec<ClientConfigError>) {
         let mut faults = Vec::new();
         let base = match &self.kubeconfig {
@@ -135,6 +140,7 @@ impl ClientConfig {
             own
         });
         config.cluster_url = url;
+        keeps_secrets(&config)?;
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.read_timeout = Some(READ_LIMIT);
         config.reset_reader_on_write = true;
@@ -163,6 +169,24 @@ fn parse(server: &str) -> Result<http::Uri, ClientConfigError> {
     }
 }
 
+/// A token or a password goes over TLS, or no further than this machine.
+fn keeps_secrets(config: &kube::Config) -> Result<(), ClientConfigError> {
+    let (url, who) = (&config.cluster_url, &config.auth_info);
+    let tells = who.token.is_some()
+        || who.token_file.is_some()
+        || who.password.is_some()
+        || who.exec.is_some()
+        || who.auth_provider.is_some();
+    if !tells || url.scheme_str() == Some("https") || url.host().is_some_and(is_loopback) {
+        return Ok(());
+    }
+    let server = url.to_string();
+    Err(ClientConfigError::InClear(vec![format!(
+        "API server {} is not asked: a token would travel there in clear; write https:// where it is named",
+        server.trim_end_matches('/')
+    )]))
+}
+
 async fn load(path: &Path, options: &KubeConfigOptions) -> Result<kube::Config, ClientConfigError> {
     let bad = |why: String| ClientConfigError::Kubeconfig { path: path.to_owned(), why };
     let file = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
@@ -186,6 +210,7 @@ pub async fn from_environment(
                 .ok_or_else(|| ClientConfigError::Environment { why: chain(&why) })?,
         },
     };
+    keeps_secrets(&config)?;
     config.connect_timeout = Some(FAR_CONNECT_LIMIT);
     config.read_timeout = None;
     config.default_retry = false;

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 use super::{ApiArgs, ApiConfig, ConfigError, Problem, ServiceEndpoint};
 use crate::dns_name::check_name;
 use crate::duration;
+use crate::loopback::is_loopback;
 
 /// An empty value is none: what a manifest's `value: ""` and a missing downward API field give.
 pub(crate) fn given(value: Option<String>) -> Option<String> {
@@ -105,10 +105,6 @@ impl Checker {
             self.unusable(flag, path.display().to_string(), format!("{}; {remedy}", plain(&why)));
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// An I/O error without "(os error N)", which helps nobody.

@@ -7,6 +7,7 @@ mod environment;
 mod findings;
 mod kubelet_rule;
 mod mounts;
+mod old_kubelet;
 mod ports;
 mod spec;
 pub mod volume;
@@ -24,6 +25,7 @@ use volume::{FilledAll, fill_all, place};
 
 pub use findings::{NodeFacts, NotRestorable};
 pub use kubelet_rule::has_api_object_reference;
+pub use old_kubelet::{fit_for_kubelet, hinges_on_the_kubelet};
 
 /// Makes the checkpoint of `parent`. The same arguments give the same bytes.
 pub fn sanitize(parent: &Parent, facts: &NodeFacts, assets: &Assets) -> Result<Checkpoint, NotRestorable> {

@@ -21,6 +21,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("error_chain", &[]),
     ("backoff", &[]),
     ("hex", &[]),
+    ("loopback", &[]),
     ("moment", &[]),
     ("openmetrics", &[]),
     ("percent", &[]),
@@ -33,11 +34,11 @@ const MAY: &[(&str, &[&str])] = &[
     ("clock", &["moment"]),
     ("pod", &["backoff", "dns_name", "duration", "hex", "moment", "quantity"]),
     ("node", &["backoff", "clock", "hex", "http_client", "moment", "pod"]),
-    ("cluster", &["backoff", "clock", "dns_name", "error_chain", "moment", "percent", "pod"]),
-    ("registry", &["backoff", "hex", "http_client", "percent"]),
+    ("cluster", &["backoff", "clock", "dns_name", "error_chain", "loopback", "moment", "percent", "pod"]),
+    ("registry", &["backoff", "hex", "http_client", "loopback", "percent"]),
     ("seal", &["archive", "disk"]),
     ("image", &["archive", "registry"]),
-    ("config", &["dns_name", "duration"]),
+    ("config", &["dns_name", "duration", "loopback"]),
     ("logs", &["config"]),
     // The wings: none imports another.
     (

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 mod metrics;
 mod monitoring;
+mod overlays;
 mod reference;
 mod serve;
 

@@ -1,5 +1,7 @@
 //! The store on a real filesystem: what it leaves alone, what it mends, what it refuses.
 
+mod order;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -150,23 +152,6 @@ fn a_retirement_lasts_until_taken_back_or_captured_again() {
     node.store.retire(&web, 70).expect("a sound disk");
     node.save("uid-1", 80);
     assert_eq!(retired(), None);
-}
-
-#[test]
-fn copies_are_ordered_by_a_number_that_only_grows() {
-    let node = node();
-    let order = |store: &Store, name: &str| {
-        let copy = store.load().expect("a sound disk").checkpoints[&key(name)].clone();
-        (copy.generation, copy.captured_at)
-    };
-    node.save("uid-1", 1_000);
-    // The clock is set back, and another process goes on.
-    let again = Store::open(&node.layout).expect("a sound disk");
-    again.save(&key("shop/web-2"), &checkpoint(&key("shop/web-2"), "uid-2"), 10).expect("a sound disk");
-    let (older, newer) = (order(&again, "shop/web"), order(&again, "shop/web-2"));
-    assert!(newer.0 > older.0 && newer.1 < older.1, "{older:?} {newer:?}");
-    again.save(&key("shop/web-2"), &checkpoint(&key("shop/web-2"), "uid-2"), 20).expect("a sound disk");
-    assert_eq!(order(&again, "shop/web-2"), newer, "what is there already is not written");
 }
 
 #[test]

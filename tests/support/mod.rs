@@ -10,6 +10,7 @@ pub mod kubelet;
 pub mod machine;
 pub mod manifest;
 pub mod model_disk;
+pub mod parents;
 pub mod pod_sync;
 pub mod pods;
 pub mod registry;

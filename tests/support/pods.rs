@@ -60,6 +60,12 @@ impl PodSpec {
         self
     }
 
+    /// Takes its whole environment from this ConfigMap.
+    pub fn env_from(mut self, config_map: &str) -> Self {
+        self.0["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": config_map}}]);
+        self
+    }
+
     /// Mounts this Secret.
     pub fn secret(self, name: &str) -> Self {
         self.volume(name, json!({"secret": {"secretName": name}}))

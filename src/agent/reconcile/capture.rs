@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use crate::agent::store::{Store, StoreError};
 use crate::clock;
-use crate::cluster::client::ApiClient;
+use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::objects::{ObjectCache, fetch};
+use crate::cluster::requests;
 use crate::cluster::tokens::TokenTerms;
 use crate::node::cri::Cri;
 use crate::node::kubelet::KubeletDir;
 use crate::node::{environment, images};
 use crate::pod::annotation;
 use crate::pod::asset_refs::{Assets, FetchedToken, TokenRef, wanted};
+use crate::pod::kubelet_version::KubeletVersion;
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::volume::refresh;
-use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
+use crate::pod::sanitize::{NodeFacts, NotRestorable, fit_for_kubelet, hinges_on_the_kubelet, sanitize};
 use crate::pod::service_variables;
 
 /// Why a parent was not saved, or not wholly.
@@ -98,6 +100,12 @@ impl Capturer {
         let sanitized = sanitize(parent, &self.facts(parent).await, &assets);
         // A token that is no longer given must not take the saved one away.
         let complete = assets.tokens.values().all(|token| matches!(token, FetchedToken::Granted { .. }));
+        let sanitized = match sanitized {
+            Ok(checkpoint) if hinges_on_the_kubelet(&checkpoint) => {
+                Ok(fit_for_kubelet(checkpoint, self.kubelet_version().await?))
+            }
+            other => other,
+        };
         match sanitized {
             Ok(checkpoint) if complete || !self.is_saved(parent)? => {
                 self.store.save(&parent.key, &checkpoint, clock::epoch_seconds())?;
@@ -146,6 +154,15 @@ impl Capturer {
                 self.api_failed = Some(why.to_string());
                 Err(CaptureError::Api(why.to_string()))
             }
+        }
+    }
+
+    /// Which release this node's kubelet is of; `None` where the Node does not say or may not be read.
+    async fn kubelet_version(&self) -> Result<Option<KubeletVersion>, CaptureError> {
+        match requests::get_node(&self.client, &self.terms.node_name, LIMIT).await {
+            Ok(node) => Ok(KubeletVersion::of_node(&node)),
+            Err(why) if why.is_outage() => Err(CaptureError::Api(why.to_string())),
+            Err(_) => Ok(None),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The copies of one checkpoint, active, inactive and previous, and which of them counts.
 
-
 use super::manifest::{self, Content, Manifest};
 use super::names::{self, ManifestFile, Place};
 use super::{MANIFEST_MODE, Store, StoreError};

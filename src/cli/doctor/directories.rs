@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
+use nix::unistd::geteuid;
 
 use super::check::{Check, Outcome};
 use crate::agent::config::NodeConfig;
@@ -58,7 +59,24 @@ fn writable(name: &str, dir: &Path, remedy: &str) -> Check {
     let _ = fs::remove_file(&path);
     match outcome {
         Ok(()) => Check::ok(name, dir.display()),
-        Err(why) => Check::fail(name, format!("{}: {why}", dir.display()), remedy),
+        Err(why) => {
+            let owner = fs::metadata(dir).map(|about| about.uid()).ok();
+            unwritable(name, dir, &why, owner.filter(|owner| *owner != geteuid().as_raw()), remedy)
+        }
+    }
+}
+
+/// `stranger`: the owner, where that is somebody else than we.
+fn unwritable(name: &str, dir: &Path, why: &io::Error, stranger: Option<u32>, remedy: &str) -> Check {
+    let dir = dir.display();
+    match stranger {
+        Some(owner) if why.kind() == io::ErrorKind::PermissionDenied => Check::fail(
+            name,
+            format!("{dir}: {why}; it belongs to user {owner}"),
+            "leave its owner, and give the agent DAC_OVERRIDE in place of DAC_READ_SEARCH: kubectl -n kube-system patch daemonset \
+             pod-checkpointer --patch-file manifests/overlays/other-owner/patch.yaml",
+        ),
+        _ => Check::fail(name, format!("{dir}: {why}"), remedy),
     }
 }
 
@@ -189,6 +207,19 @@ mod tests {
         let check = writable("w", &missing, "create it");
         assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("create it")));
         assert_eq!(hard_links(dir.path(), &missing).outcome, Outcome::Warn);
+    }
+
+    #[test]
+    fn a_directory_of_another_user_takes_a_capability_and_keeps_its_owner() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let check = unwritable("w", Path::new("/etc/kubernetes"), &denied, Some(999), "mount it");
+        assert!(check.finding.contains("belongs to user 999"), "{check:?}");
+        assert!(check.remedy.unwrap().contains("DAC_OVERRIDE"));
+        let read_only = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        for (why, stranger) in [(&read_only, Some(999)), (&denied, None)] {
+            let check = unwritable("w", Path::new("/etc/kubernetes"), why, stranger, "mount it");
+            assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("mount it")));
+        }
     }
 
     #[rstest]

@@ -1,13 +1,19 @@
-//! The kubelet: it reads static pods where we write them, can be told from its successor, and says where its API
-//! server is.
+//! The kubelet: it reads static pods where we write them, can be told from its successor, says where its API server is,
+//! and is new enough.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::check::Check;
 use crate::agent::config::NodeConfig;
+use crate::cluster::client::ApiClient;
+use crate::cluster::requests;
 use crate::node::kubelet::{KubeletDir, KubeletError};
+use crate::pod::kubelet_version::KubeletVersion;
 use crate::pod::runtime::KubeletIdentity;
+
+const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
     let kubelet = KubeletDir::new(&node.kubelet_dir);
@@ -68,6 +74,34 @@ fn server(found: &Result<String, KubeletError>) -> Check {
     }
 }
 
+/// Its release, which the kubelet tells nobody but the API server.
+pub(super) async fn version(client: &Result<ApiClient, String>, node: &str) -> Check {
+    let asked = match client {
+        Ok(client) => requests::get_node(client, node, LIMIT).await.map_err(|why| why.to_string()),
+        Err(why) => Err(why.clone()),
+    };
+    judge_version(asked.map(|node| KubeletVersion::of_node(&node)))
+}
+
+fn judge_version(seen: Result<Option<KubeletVersion>, String>) -> Check {
+    const NAME: &str = "kubelet is new enough";
+    let oldest = KubeletVersion::OLDEST_SUPPORTED;
+    let remedy = format!(
+        "compare `kubelet --version` with {oldest}, the oldest that this program is tried with; where the agent may not read its \
+         Node (kubectl apply -f rbac/pod-checkpointer-node.yaml), it takes the kubelet for that one"
+    );
+    match seen {
+        Ok(Some(version)) if version >= oldest => Check::ok(NAME, version),
+        Ok(Some(version)) => Check::warn(
+            NAME,
+            format!("{version}, and this program is tried with {oldest} and newer"),
+            "it may refuse checkpoints or start them with something missing; update it",
+        ),
+        Ok(None) => Check::warn(NAME, "not known: the Node does not say it", remedy),
+        Err(why) => Check::warn(NAME, format!("not known: {why}"), remedy),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::Outcome;
@@ -86,6 +120,19 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
         assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn a_kubelet_older_than_the_oldest_tried_is_a_warning() {
+        let of = |minor| judge_version(Ok(Some(KubeletVersion { major: 1, minor })));
+        assert_eq!(of(34).outcome, Outcome::Ok);
+        let old = of(33);
+        assert_eq!(old.outcome, Outcome::Warn);
+        assert!(old.finding.contains("1.33") && old.finding.contains("1.34"), "{old:?}");
+        for unknown in [judge_version(Ok(None)), judge_version(Err("not allowed".to_owned()))] {
+            assert_eq!(unknown.outcome, Outcome::Warn);
+            assert!(unknown.finding.starts_with("not known"), "{unknown:?}");
+        }
     }
 
     #[test]

@@ -86,15 +86,24 @@ impl Right {
     }
 }
 
-/// Reachability, then every right of a role.
+const NAME: &str = "API server answers";
+
+/// Reachability, then every right of a role, then servers that are not asked.
 pub(super) async fn checks(client: &Result<ApiClient, String>, role: &Role) -> Vec<Check> {
-    const NAME: &str = "API server answers";
     let client = match client {
         Ok(client) => client,
         Err(why) => {
             return vec![Check::warn(NAME, why, format!("run doctor in the pod to see its rights: {}", role.command))];
         }
     };
+    let mut checks = answers(client, role).await;
+    checks.extend(client.faults().iter().map(|why| {
+        Check::warn("API servers are asked over TLS", why, "correct `server:` in that kubeconfig, as the kubelet's own")
+    }));
+    checks
+}
+
+async fn answers(client: &ApiClient, role: &Role) -> Vec<Check> {
     let mut checks = Vec::new();
     for right in &role.rights {
         let answer = requests::review(client, Review::SelfSubjectAccess, &right.review(), LIMIT).await;

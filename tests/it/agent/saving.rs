@@ -3,8 +3,10 @@
 use std::fs;
 
 use super::{A_WHILE, reasons, restorable, site_with};
-use crate::support::pods::{NAMESPACE, pod};
+use crate::support::pods::{NAMESPACE, NODE, pod};
 use crate::support::site::Site;
+use rstest::rstest;
+use serde_json::json;
 
 const KEY: &str = "-----BEGIN KEY-----\n\u{fffd} bytes \0 and all\n";
 
@@ -28,6 +30,25 @@ async fn a_ready_pod_is_saved_whole_with_its_assets_byte_for_byte() {
     let temporary = |line: &String| line.contains(".pod-checkpointer-") || line.contains("..data_tmp");
     let tree = crate::support::tree::lines(&site.config.node.etc_dir);
     assert!(!tree.iter().any(temporary), "{tree:#?}");
+    site.assert_no_unexpected();
+}
+
+#[rstest]
+#[case::old("v1.34.4", false)]
+#[case::new("v1.35.0", true)]
+#[tokio::test]
+async fn a_copy_is_one_that_this_nodes_kubelet_takes(#[case] kubelet: &str, #[case] whole: bool) {
+    let mut site = Site::new().await.unwrap();
+    site.api.add_config_map(NAMESPACE, "settings", &[("10-late", "x"), ("EARLY", "y")]);
+    let node = json!({"kind": "Node", "metadata": {"name": NODE}, "status": {"nodeInfo": {"kubeletVersion": kubelet}}});
+    site.api.add(&format!("/api/v1/nodes/{NODE}"), node);
+    site.add(pod("web").env_from("settings"));
+    site.start_agent();
+    site.until("it is saved", |s| s.is_saved("web")).await;
+    let saved = fs::read_to_string(site.etc("inactive-manifests/plant_web.yaml")).unwrap();
+    assert!(saved.contains("\"EARLY\""), "{saved}");
+    assert_eq!(saved.contains("name: \"10-late\""), whole, "{saved}");
+    assert_eq!(saved.contains("is left out: the kubelet of 1.34"), !whole, "{saved}");
     site.assert_no_unexpected();
 }
 

@@ -29,7 +29,11 @@ fn api_server_that_denies(resource: &'static str) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-            let router = Router::new().route(path, axum::routing::post(review));
+            let node =
+                || async { Json(json!({"kind": "Node", "status": {"nodeInfo": {"kubeletVersion": "v1.35.2"}}})) };
+            let router = Router::new()
+                .route(path, axum::routing::post(review))
+                .route("/api/v1/nodes/{name}", axum::routing::get(node));
             axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
         });
     });
@@ -60,8 +64,22 @@ fn doctor_asks_the_runtime_and_the_api_server() {
     assert_eq!(outcome(&diagnosis, "container runtime"), "ok");
     assert_eq!(outcome(&diagnosis, "runtime sends events"), "ok");
     assert_eq!(outcome(&diagnosis, "API server answers"), "ok");
+    assert_eq!(outcome(&diagnosis, "kubelet is new enough"), "ok");
     assert_eq!(outcome(&diagnosis, "right: watch pods in kube-system"), "ok");
     assert_eq!(outcome(&diagnosis, "right: get secrets in kube-system"), "fail");
+}
+
+#[test]
+fn doctor_names_a_server_that_would_read_the_token_in_clear() {
+    let node = Node::new();
+    fs::write(node.path("kubeconfig"), kubeconfig(&api_server_that_denies("nothing"))).unwrap();
+    fs::write(node.path("kubelet/kubeconfig"), kubeconfig("http://192.0.2.7:8080")).unwrap();
+    let flag = |name: &str, file: &str| format!("--{name}={}", node.path(file).display());
+    let (own, kubelets) = (flag("kubeconfig", "kubeconfig"), flag("kubelet-kubeconfig", "kubelet/kubeconfig"));
+    let assert = node.command("doctor").args([&own, &kubelets, "-o", "json"]).assert().code(1);
+    let diagnosis: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(outcome(&diagnosis, "over TLS"), "warn");
+    assert!(diagnosis.to_string().contains("http://192.0.2.7:8080"), "{diagnosis}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::api::{FakeApi, Mode};
 use pod_checkpointer::cluster::client::{ApiClient, Verb};
-use pod_checkpointer::cluster::config::{ClientConfig, ClientConfigError};
+use pod_checkpointer::cluster::config::{ClientConfig, ClientConfigError, from_environment};
 use pod_checkpointer::cluster::error::ApiError;
 use rstest::rstest;
 use serde_json::json;
@@ -258,6 +258,48 @@ async fn a_credential_file_that_cannot_be_used_is_named() {
         let error = ApiClient::new(&config).await.err().expect("cannot work");
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_would_read_our_token_in_clear_is_left_out() {
+    let api = FakeApi::start().await;
+    let mut token = tempfile::NamedTempFile::new().unwrap();
+    token.write_all(b"a.b.c").unwrap();
+    let config = |servers: Vec<String>, token_file: Option<&std::path::Path>| ClientConfig {
+        servers,
+        token_file: token_file.map(std::path::Path::to_owned),
+        ..ClientConfig::default()
+    };
+    let plain = "http://192.0.2.1:8080".to_owned();
+    let client = ApiClient::new(&config(vec![plain.clone(), api.url()], Some(token.path()))).await.unwrap();
+    ask(&client).await.unwrap();
+    assert_eq!(client.requests().total(), 1, "nobody else is asked");
+    assert!(client.faults()[0].contains("http://192.0.2.1:8080"), "{:?}", client.faults());
+    let alone = ApiClient::new(&config(vec![plain.clone()], Some(token.path()))).await.err().expect("nobody is left");
+    assert!(alone.to_string().contains("in clear"), "{alone}");
+    let nobody = ApiClient::new(&config(vec![plain], None)).await.unwrap();
+    assert!(nobody.faults().is_empty(), "without a token there is nothing to read");
+}
+
+#[rstest]
+#[case::token("token: t")]
+#[case::token_file("tokenFile: /t")]
+#[case::password("username: u, password: p")]
+#[case::program("exec: {apiVersion: client.authentication.k8s.io/v1, command: aws}")]
+#[tokio::test]
+async fn no_kubeconfigs_secret_goes_out_in_clear(#[case] user: &str) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(
+        file,
+        "{{kind: Config, apiVersion: v1, current-context: c, contexts: [{{name: c, context: {{cluster: k, user: u}}}}],\
+         clusters: [{{name: k, cluster: {{server: 'http://192.0.2.1:1'}}}}], users: [{{name: u, user: {{{user}}}}}]}}"
+    )
+    .unwrap();
+    let config = ClientConfig { kubeconfig: Some(file.path().to_owned()), ..ClientConfig::default() };
+    let agents = ApiClient::new(&config).await.err().expect("nobody is left");
+    assert!(matches!(agents, ClientConfigError::InClear(_)), "{agents}");
+    let persons = from_environment(Some(file.path()), None).await.err().expect("a person's token is one too");
+    assert!(persons.to_string().contains("http://192.0.2.1:1"), "{persons}");
 }
 
 #[tokio::test]

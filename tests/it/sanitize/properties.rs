@@ -1,58 +1,15 @@
 //! What holds for the checkpoint of any pod.
 
 use super::pods::{APISERVER, BARE, WEB, all_assets, facts, fetched, parent, pod, secret, small_container};
-use pod_checkpointer::pod::asset_refs::{Assets, Fetched, FetchedToken, wanted};
+use crate::support::parents::{NAMESPACE, SECRET_VALUE, any_parent, granted, left_in};
+use pod_checkpointer::pod::asset_refs::{Assets, Fetched, wanted};
 use pod_checkpointer::pod::parent::Parent;
 use pod_checkpointer::pod::sanitize::{has_api_object_reference, sanitize};
 use proptest::prelude::*;
-use proptest::sample::{Index, select, subsequence};
+use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 const ANNOTATION: &str = "checkpointer.alpha.coreos.com/checkpoint";
-
-/// A pod of any of the parts that the files have.
-fn any_pod() -> impl Strategy<Value = Value> {
-    let web = pod(WEB);
-    let part = |path: &str| web.pointer(path).and_then(Value::as_array).unwrap().clone();
-    let some = |parts: Vec<Value>| {
-        let most = parts.len();
-        subsequence(parts, 0..=most)
-    };
-    let environment = some(part("/spec/containers/0/env"));
-    let volumes = some(part("/spec/volumes"));
-    let from = some(part("/spec/initContainers/0/envFrom"));
-    let ids = proptest::option::of(0u32..5000);
-    (environment, volumes, from, any::<bool>(), ids, any::<bool>()).prop_map(
-        move |(environment, volumes, from, host_network, group, sidecar)| {
-            let mut pod = web.clone();
-            let mounts: Vec<_> =
-                volumes.iter().map(|v| json!({"name": v["name"], "mountPath": format!("/m/{}", v["name"])})).collect();
-            pod["spec"]["volumes"] = json!(volumes);
-            pod["spec"]["containers"][0]["env"] = json!(environment);
-            pod["spec"]["containers"][0]["envFrom"] = json!(from);
-            pod["spec"]["containers"][0]["volumeMounts"] = json!(mounts);
-            pod["spec"]["hostNetwork"] = json!(host_network);
-            pod["spec"]["securityContext"]["fsGroup"] = json!(group);
-            if !sidecar {
-                pod["spec"]["initContainers"] = Value::Null;
-            }
-            pod
-        },
-    )
-}
-
-/// Everything that the pod wants, there.
-fn granted(pod: &Value) -> Assets {
-    let wanted = wanted(pod);
-    let mut assets = all_assets();
-    assets.objects.retain(|object, _| wanted.objects.contains(object));
-    assets.tokens = wanted
-        .tokens
-        .into_iter()
-        .map(|token| (token, FetchedToken::Granted { token: "SECRET-VALUE-4".to_owned(), expires_at: 9 }))
-        .collect();
-    assets
-}
 
 /// Pointers to every object of the spec that has fields of Kubernetes' own, and that is looked into.
 fn objects(value: &Value, at: &str, into: &mut Vec<String>) {
@@ -84,6 +41,7 @@ fn objects(value: &Value, at: &str, into: &mut Vec<String>) {
 fn as_parent(manifest: &Value) -> Parent {
     let mut pod = manifest.clone();
     pod["metadata"]["uid"] = json!("again");
+    pod["metadata"]["ownerReferences"] = json!([{"kind": "DaemonSet", "name": "d", "controller": true}]);
     pod["metadata"]["annotations"] = json!({ANNOTATION: "true"});
     pod["spec"]["nodeName"] = json!("n");
     parent(&pod)
@@ -93,33 +51,46 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_checkpoint_is_one_that_the_kubelet_takes(pod in any_pod()) {
+    fn a_checkpoint_is_one_that_the_kubelet_takes(pod in any_parent()) {
         let made = sanitize(&parent(&pod), &facts(), &granted(&pod)).unwrap();
         prop_assert_eq!(has_api_object_reference(&made.manifest), None);
         let text = made.manifest.to_string();
-        prop_assert!(!text.contains("SECRET-VALUE"), "{}", text);
+        prop_assert!(!text.contains(SECRET_VALUE), "{}", text);
 
         let listed = made.manifest["metadata"]["annotations"]["checkpointer.alpha.coreos.com/assets"].as_str().unwrap();
         let listed: Vec<String> = serde_json::from_str(listed).unwrap();
         let volumes = made.manifest["spec"]["volumes"].as_array().cloned().unwrap_or_default();
-        for path in volumes.iter().filter_map(|v| v["hostPath"]["path"].as_str()) {
-            let relative = path.strip_prefix("/etc/kubernetes/").unwrap();
-            prop_assert!(listed.iter().any(|l| l == relative), "{} is not listed", path);
+        let paths = volumes.iter().filter_map(|v| v["hostPath"]["path"].as_str());
+        for relative in paths.filter_map(|path| path.strip_prefix("/etc/kubernetes/")) {
+            prop_assert!(listed.iter().any(|l| l == relative), "{} is not listed", relative);
         }
         let written: std::collections::BTreeSet<_> =
-            made.volumes.iter().map(|v| format!("{}/shop/web-6d4cf56db6-9kq2z/{}", v.tree.dir(), v.name)).collect();
+            made.volumes.iter().map(|v| format!("{}/{NAMESPACE}/web-6d4cf56db6-9kq2z/{}", v.tree.dir(), v.name)).collect();
         prop_assert_eq!(listed, written.into_iter().collect::<Vec<_>>());
     }
 
     #[test]
-    fn the_same_pod_gives_the_same_bytes(pod in any_pod()) {
+    fn what_no_static_pod_can_have_is_refused_or_replaced(pod in any_parent(), thing in select(left_in())) {
+        let mut with = pod;
+        thing.put_into(&mut with);
+        match sanitize(&parent(&with), &facts(), &granted(&with)) {
+            Ok(made) => {
+                prop_assert!(!thing.refused, "{} is not refused", thing.name);
+                prop_assert_eq!(has_api_object_reference(&made.manifest), None);
+            }
+            Err(refused) => prop_assert!(thing.refused && refused.reasons.len() == 1, "{}: {}", thing.name, refused),
+        }
+    }
+
+    #[test]
+    fn the_same_pod_gives_the_same_bytes(pod in any_parent()) {
         let once = || sanitize(&parent(&pod), &facts(), &granted(&pod)).unwrap();
         prop_assert_eq!(once().manifest.to_string(), once().manifest.to_string());
         prop_assert_eq!(once().volumes, once().volumes);
     }
 
     #[test]
-    fn a_checkpoint_needs_no_further_sanitising(pod in any_pod()) {
+    fn a_checkpoint_needs_no_further_sanitising(pod in any_parent()) {
         let made = sanitize(&parent(&pod), &facts(), &granted(&pod)).unwrap();
         let again = as_parent(&made.manifest);
         prop_assert_eq!(wanted(&again.object), wanted(&json!({})));
@@ -151,7 +122,7 @@ proptest! {
         let place = at.get(&places);
         *pod.pointer_mut(place).unwrap() = nonsense;
         if let Ok(Some(parent)) = Parent::from_api(&pod, "edge-1") {
-            let assets = granted(&pod);
+            let assets = all_assets();
             if let Ok(made) = sanitize(&parent, &facts(), &assets) {
                 prop_assert_eq!(has_api_object_reference(&made.manifest), None);
             }

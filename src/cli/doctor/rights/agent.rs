@@ -51,7 +51,12 @@ fn rights(scope: &Scope, own_namespace: &str) -> Vec<Right> {
         name: agent(),
         ..right("get", "daemonsets", Some(&own), Some("that it was uninstalled is noticed only after 10 minutes"))
     });
-    rights.push(right("get", "nodes", None, Some("being excluded from this Node is noticed late")));
+    rights.push(right(
+        "get",
+        "nodes",
+        None,
+        Some("being excluded from this Node is noticed late, and its kubelet is taken for the oldest supported"),
+    ));
     rights.push(Right {
         name: guarded.clone(),
         ..right("get", "namespaces", Some(&guarded), Some("another cluster behind the same address (a fresh etcd) is not told from this one, and checkpoints would be retired"))

@@ -1,0 +1,1 @@
+../../go/kubelet-oracle/main.go
