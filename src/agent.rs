@@ -13,6 +13,7 @@ use crate::agent::http::{View, probe_socket, server};
 use crate::agent::metrics::Metrics;
 use crate::agent::reconcile::apply::Executor;
 use crate::agent::reconcile::capture::{CaptureTerms, Capturer};
+use crate::agent::reconcile::capture_queue::CaptureQueue;
 use crate::agent::reconcile::observe::Observer;
 use crate::agent::reconcile::reconciler::{Ended, Reconciler};
 use crate::agent::reconcile::run_state::RunState;
@@ -169,6 +170,14 @@ impl Agent {
         let (_disk_watch, disk_changes) = self.watch_disk(&mut faults);
         let (_kubelet_watch, kubelet_changes) = self.watch_kubelet(&mut faults);
         let run_state = RunState::at(&self.config.node.run_dir);
+        let capturer = Capturer::new(
+            self.client.clone(),
+            self.cri.clone(),
+            self.kubelet.clone(),
+            Arc::clone(&self.store),
+            reader.subscribe(),
+            self.capture_terms(),
+        );
         let reconciler = Reconciler {
             observer: Observer {
                 node_name: self.config.node_name.clone(),
@@ -183,20 +192,13 @@ impl Agent {
                 pods,
                 inventory: None,
                 faults,
+                capturing: std::collections::BTreeSet::new(),
                 captures: std::collections::BTreeMap::new(),
                 scheduling: None,
             },
-            executor: Executor {
-                store: Arc::clone(&self.store),
-                cri: self.cri.clone(),
-                capturer: Capturer::new(
-                    self.client.clone(),
-                    self.cri.clone(),
-                    self.kubelet.clone(),
-                    Arc::clone(&self.store),
-                    self.capture_terms(),
-                ),
-            },
+            executor: Executor { store: Arc::clone(&self.store), cri: self.cri.clone() },
+            captures: CaptureQueue::new(capturer),
+            ended: Vec::new(),
             pass_observer: Reporter {
                 view: self.view.clone(),
                 metrics: Arc::clone(&self.metrics),

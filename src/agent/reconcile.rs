@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod capture;
+pub mod capture_queue;
 pub mod observe;
 pub mod reconciler;
 pub mod run_state;

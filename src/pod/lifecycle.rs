@@ -272,14 +272,14 @@ fn upkeep(pass: &Pass, plan: &mut StepPlan, key: &PodKey, facts: &Facts) {
     }
     if !same || copy.incomplete.is_some() {
         capture(pass, plan, key);
-    } else {
+    } else if !pass.snapshot.capturing.contains(key) {
         plan.refresh.insert(key.clone());
     }
 }
 
 /// Saves a parent, unless the same content failed and its time has not come yet.
 fn capture(pass: &Pass, plan: &mut StepPlan, key: &PodKey) {
-    let Some(parent) = pass.parents.get(key) else { return };
+    let Some(parent) = pass.parents.get(key).filter(|_| !pass.snapshot.capturing.contains(key)) else { return };
     let blocked = pass.snapshot.captures.get(key).is_some_and(|failure| {
         failure.uid == parent.uid
             && failure.digest == parent.digest

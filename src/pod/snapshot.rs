@@ -238,6 +238,8 @@ pub struct Snapshot {
     /// What works less well than it should and stops nothing (credentials that cannot be used, a directory that cannot
     /// be watched), one line each with the remedy.
     pub faults: Vec<String>,
+    /// Parents that are being saved or refreshed, or wait for it.
+    pub capturing: BTreeSet<PodKey>,
     /// Why a parent's last capture failed, by parent; with the UID and digest it was tried for.
     pub captures: BTreeMap<PodKey, CaptureFailure>,
 }

@@ -305,7 +305,7 @@ fn config(root: &Path, kubelet: &FakeKubelet) -> Config {
 async fn tie(api: FakeApi, kubelet: Arc<FakeKubelet>, agents: Arc<AgentPods>) {
     loop {
         agents.follow(kubelet.machine());
-        let answers = api.mode() == Mode::Up;
+        let answers = matches!(api.mode(), Mode::Up | Mode::Slow(_));
         kubelet.set_api_pods(answers.then(|| api.pods_of(NODE)));
         if answers && kubelet.is_aware() {
             for status in kubelet.statuses().into_iter().filter(|s| !s.is_static) {

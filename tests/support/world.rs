@@ -50,6 +50,7 @@ impl World {
             kubelet: Some(KubeletIdentity { inode: 1, ctime: 1 }),
             kubelet_cluster: None,
             disk: Observation::Seen(Inventory::default(), now),
+            capturing: BTreeSet::new(),
             captures: BTreeMap::new(),
         };
         Self {

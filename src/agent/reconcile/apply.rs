@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::capture::{CaptureError, Capturer};
+use super::capture::CaptureError;
 use crate::agent::store::Store;
 use crate::clock;
 use crate::error_chain::chain;
@@ -30,7 +30,9 @@ pub struct StepFailed {
 pub struct Outcome {
     /// Steps to try again.
     pub failed: Vec<StepFailed>,
-    /// Captures and refreshes by parent: saved, or why not.
+    /// Parents to be saved or refreshed, beside the passes.
+    pub wanted: Vec<Parent>,
+    /// Captures that ended since the pass before, by parent: saved, or why not.
     pub captures: BTreeMap<PodKey, Result<(), CaptureError>>,
     /// The disk is not what it was.
     pub disk_changed: bool,
@@ -46,15 +48,12 @@ pub struct Executor {
     pub store: Arc<Store>,
     /// The container runtime, for removing dead sandboxes.
     pub cri: Cri,
-    /// Carries out the steps that save a parent.
-    pub capturer: Capturer,
 }
 
 impl Executor {
     /// Carries out every step. `parents` are those of the snapshot that the steps were decided on.
     pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> Outcome {
         let mut outcome = Outcome::default();
-        self.capturer.begin_round();
         let mut occupied = BTreeSet::new();
         for step in steps {
             let (pod, failures) = (removed_from(&step), outcome.failed.len());
@@ -99,20 +98,9 @@ impl Executor {
                     }
                 }
             }
-            Step::Capture(key) => {
-                if let Some(parent) = parents.get(&key) {
-                    let done = self.capturer.capture(parent).await;
-                    outcome.capture(key, done);
-                }
-            }
-            Step::Refresh(keys) => {
-                for key in keys {
-                    if let Some(parent) = parents.get(&key) {
-                        let done = self.capturer.capture(parent).await;
-                        outcome.capture(key, done);
-                    }
-                }
-            }
+            // Those wait for the API, and nobody waits for them.
+            Step::Capture(key) => outcome.wanted.extend(parents.get(&key).cloned()),
+            Step::Refresh(keys) => outcome.wanted.extend(keys.iter().filter_map(|key| parents.get(key).cloned())),
             Step::RemoveOwn(keys) => {
                 // First, since the kubelet ends this process when its manifest is gone.
                 outcome.disk_of_node("remove-cluster", self.store.forget_cluster());
@@ -170,10 +158,5 @@ impl Outcome {
         for (key, done) in done {
             self.disk(step, &key, done);
         }
-    }
-
-    fn capture(&mut self, key: PodKey, done: Result<(), CaptureError>) {
-        self.disk_changed = true;
-        self.captures.insert(key, done);
     }
 }

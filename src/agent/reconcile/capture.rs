@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::agent::store::{Store, StoreError};
 use crate::clock;
 use crate::cluster::client::{ApiClient, LIMIT};
@@ -18,10 +20,11 @@ use crate::node::{environment, images};
 use crate::pod::annotation;
 use crate::pod::asset_refs::{Assets, FetchedToken, TokenRef, wanted};
 use crate::pod::kubelet_version::KubeletVersion;
-use crate::pod::parent::Parent;
+use crate::pod::parent::{Parent, Standing};
 use crate::pod::sanitize::volume::refresh;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, fit_for_kubelet, hinges_on_the_kubelet, sanitize};
 use crate::pod::service_variables;
+use crate::pod::snapshot::Api;
 
 /// Why a parent was not saved, or not wholly.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,8 @@ pub struct Capturer {
     kubelet: KubeletDir,
     store: Arc<Store>,
     terms: CaptureTerms,
+    /// What the API says now: nothing is saved of a parent that has changed or gone meanwhile.
+    latest: watch::Receiver<Api>,
     /// Tokens given in the life of this process, by namespace.
     tokens: BTreeMap<String, BTreeMap<TokenRef, String>>,
     round: ObjectCache,
@@ -82,9 +87,26 @@ pub struct Capturer {
 
 impl Capturer {
     /// With nothing fetched yet.
-    pub fn new(client: ApiClient, cri: Cri, kubelet: KubeletDir, store: Arc<Store>, terms: CaptureTerms) -> Self {
+    pub fn new(
+        client: ApiClient,
+        cri: Cri,
+        kubelet: KubeletDir,
+        store: Arc<Store>,
+        latest: watch::Receiver<Api>,
+        terms: CaptureTerms,
+    ) -> Self {
         let round = ObjectCache::new(token_terms(&terms));
-        Self { client, cri, kubelet, store, terms, tokens: BTreeMap::new(), round, api_failed: None }
+        Self { client, cri, kubelet, store, terms, latest, tokens: BTreeMap::new(), round, api_failed: None }
+    }
+
+    /// The API does not say that the parent has changed or gone since it was asked to be saved.
+    fn is_current(&self, parent: &Parent) -> bool {
+        let latest = self.latest.borrow();
+        latest.answer.parents().is_none_or(|parents| {
+            parents.get(&parent.key).is_some_and(|now| {
+                now.uid == parent.uid && now.digest == parent.digest && matches!(now.standing, Standing::Here { .. })
+            })
+        })
     }
 
     /// Begins a round in which each object is asked for once.
@@ -106,6 +128,10 @@ impl Capturer {
             }
             other => other,
         };
+        if !self.is_current(parent) {
+            // The next pass decides on what is there now.
+            return Ok(());
+        }
         match sanitized {
             Ok(checkpoint) if complete || !self.is_saved(parent)? => {
                 self.store.save(&parent.key, &checkpoint, clock::epoch_seconds())?;

@@ -1,6 +1,6 @@
 //! Observe: fills one [`Snapshot`] from the sources as they stand. Judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub struct Observer {
     pub inventory: Option<Observation<Inventory>>,
     /// What could not be had at the start and is done without.
     pub faults: Vec<String>,
+    /// Parents that are being saved.
+    pub capturing: BTreeSet<PodKey>,
     /// Captures that failed, by parent.
     pub captures: BTreeMap<PodKey, CaptureFailure>,
     /// The DaemonSet's answer, where it was asked for.
@@ -82,6 +84,7 @@ impl Observer {
             kubelet_cluster: self.kubelet.cluster(self.kubelet_kubeconfig.as_deref()),
             disk: inventory.clone(),
             faults: self.faults.iter().cloned().chain(self.client.faults()).collect(),
+            capturing: self.capturing.clone(),
             captures: self.captures.clone(),
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::apply::{Executor, Outcome};
 use super::capture::CaptureError;
+use super::capture_queue::{CaptureDone, CaptureQueue};
 use super::observe::Observer;
 use super::run_state::RunState;
 use crate::backoff;
@@ -61,12 +62,16 @@ pub struct Reconciler<A> {
     pub observer: Observer,
     /// Carries out the steps of a decision.
     pub executor: Executor,
+    /// What saves parents, beside the passes.
+    pub captures: CaptureQueue,
     /// The file under `/run` that keeps the memory from one start of the agent to the next.
     pub run_state: RunState,
     /// The delays of the lifecycle.
     pub timings: Timings,
     /// Told when a pass begins and what came of it.
     pub pass_observer: A,
+    /// Captures that ended and no pass has seen yet.
+    pub ended: Vec<CaptureDone>,
     /// Wakes when a directory of ours changed.
     pub disk_changes: watch::Receiver<u64>,
     /// Wakes when the kubelet may be another process.
@@ -84,9 +89,11 @@ impl<A: PassObserver> Reconciler<A> {
         let mut answers = self.observer.reader.subscribe();
         loop {
             self.pass_observer.pass_begins(clock::now());
+            let mut ended = self.take_captures();
             let (snapshot, decision) = self.decide(&memory).await;
             memory = decision.memory.clone();
-            let outcome = self.act(&snapshot, &decision).await;
+            let mut outcome = self.act(&snapshot, &decision).await;
+            outcome.captures.append(&mut ended);
             if !settled {
                 // What a killed process of this boot left unsynced; after people have what they wait for.
                 settled = true;
@@ -139,22 +146,33 @@ impl<A: PassObserver> Reconciler<A> {
     async fn act(&mut self, snapshot: &Snapshot, decision: &Decision) -> Outcome {
         let none = BTreeMap::new();
         let parents = snapshot.api.answer.parents().unwrap_or(&none);
-        let outcome = self.executor.carry_out(decision.steps.clone(), parents).await;
+        let mut outcome = self.executor.carry_out(decision.steps.clone(), parents).await;
         for failure in &outcome.failed {
             tracing::error!(step = failure.step, on = %failure.on, "{}", failure.why);
         }
         if outcome.disk_changed {
             self.observer.inventory = None;
         }
-        for (key, done) in &outcome.captures {
-            self.note_capture(key, done, parents);
-        }
+        self.captures.enqueue(std::mem::take(&mut outcome.wanted));
         self.observer.captures.retain(|key, _| parents.is_empty() || parents.contains_key(key));
         outcome
     }
 
-    fn note_capture(&mut self, key: &PodKey, done: &Result<(), CaptureError>, parents: &BTreeMap<PodKey, Parent>) {
-        let Some(parent) = parents.get(key) else { return };
+    /// Captures that ended since the last pass.
+    fn take_captures(&mut self) -> BTreeMap<PodKey, Result<(), CaptureError>> {
+        let ended = std::mem::take(&mut self.ended);
+        if !ended.is_empty() {
+            self.observer.inventory = None;
+        }
+        for done in &ended {
+            self.note_capture(&done.parent, &done.outcome);
+        }
+        self.observer.capturing.clone_from(self.captures.pending());
+        ended.into_iter().map(|done| (done.parent.key, done.outcome)).collect()
+    }
+
+    fn note_capture(&mut self, parent: &Parent, done: &Result<(), CaptureError>) {
+        let key = &parent.key;
         let before = self.observer.captures.remove(key);
         let Err(why) = done else {
             return;
@@ -218,6 +236,7 @@ impl<A: PassObserver> Reconciler<A> {
                 // A closed channel is a source that ended: the next pass sees it as unavailable, so do not spin on it.
                 seen = self.observer.pods.changed() => if seen.is_err() { std::future::pending::<()>().await },
                 seen = answers.changed() => if seen.is_err() { std::future::pending::<()>().await },
+                done = self.captures.next() => self.ended.push(done),
                 seen = self.disk_changes.changed() => {
                     if seen.is_err() { std::future::pending::<()>().await }
                     self.observer.inventory = None;

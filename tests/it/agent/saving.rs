@@ -1,8 +1,10 @@
 //! What is saved, what is not, and what is said of it.
 
 use std::fs;
+use std::time::Duration;
 
-use super::{A_WHILE, reasons, restorable, site_with};
+use super::{A_WHILE, is_home, reasons, restorable, site_with};
+use crate::support::api::Mode;
 use crate::support::pods::{NAMESPACE, NODE, pod};
 use crate::support::site::Site;
 use rstest::rstest;
@@ -123,4 +125,32 @@ async fn a_services_variable_that_is_read_is_saved_as_the_container_has_it() {
     assert!(manifest.contains("name: \"DB_SERVICE_HOST\"") && manifest.contains("value: \"10.0.0.7\""), "{manifest}");
     assert!(!manifest.contains("s3cret"), "{manifest}");
     site.assert_no_unexpected();
+}
+
+#[tokio::test]
+async fn a_slow_api_server_keeps_no_pass_waiting() {
+    let mut site = Site::new().await.unwrap();
+    let names: Vec<String> = (0..12).map(|n| format!("web-{n}")).collect();
+    for name in &names {
+        site.api.add_secret(NAMESPACE, name, &[("tls.key", "secret")]);
+        site.add(pod(name).secret(name));
+    }
+    site.add(pod("gateway").on_port(8443));
+    site.start_agent();
+    site.until("all are saved", |s| names.iter().all(|name| s.is_saved(name)) && s.is_saved("gateway")).await;
+    site.api.go(Mode::Down).await;
+    site.reboot().unwrap();
+    site.until("the twin runs", |s| s.twin_runs("gateway")).await;
+    // Back, and each of the refreshes takes its time: the hand-back comes between them.
+    for name in &names {
+        site.api.add_secret(NAMESPACE, name, &[("tls.key", "another")]);
+    }
+    site.api.go(Mode::Slow(Duration::from_millis(400))).await;
+    let refreshed = |s: &Site, name: &str| {
+        let key = s.etc(&format!("checkpoint-secrets/{NAMESPACE}/{name}/{name}/tls.key"));
+        std::fs::read(key).is_ok_and(|text| text == b"another")
+    };
+    site.until("it is home", |s| is_home(s, "gateway") && !s.is_active("gateway")).await;
+    assert!(!names.iter().all(|name| refreshed(&site, name)), "nothing was left to wait for: the test proves nothing");
+    site.until("and all are refreshed", |s| names.iter().all(|name| refreshed(s, name))).await;
 }
