@@ -8,4 +8,5 @@ pub mod durability_tracker;
 pub mod files;
 pub mod lock;
 pub mod rooted_dir;
+pub mod selinux;
 pub mod volume_dir;

@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::disk::durability_tracker::DurabilityTracker;
 use crate::disk::files::{FileError, Files, ensure_dir};
 use crate::disk::rooted_dir::RootedDir;
+use crate::disk::selinux::Labels;
 use crate::disk::volume_dir::VolumeError;
 use crate::dns_name::InvalidName;
 use crate::pod::checkpoint::Tree;
@@ -114,12 +115,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the directories, making those that are missing.
+    /// Opens the directories, making those that are missing, labelled for containers where SELinux is on.
     pub fn open(layout: &Layout) -> Result<Self, StoreError> {
+        Self::open_labelled(layout, Labels::of_this_node(Tree::ALL.map(Tree::dir)))
+    }
+
+    /// The same with these labels.
+    pub fn open_labelled(layout: &Layout, labels: Option<Labels>) -> Result<Self, StoreError> {
         for dir in [&layout.etc, &layout.manifests] {
             make_foundation(dir).map_err(|cause| FileError::new("make directory", dir.clone(), cause))?;
         }
-        Self::with_files(Self::beneath(layout))
+        let files = Self::beneath(layout);
+        Self::with_files(match labels {
+            Some(labels) => files.labelled(labels)?,
+            None => files,
+        })
     }
 
     /// Opens the directories for [`Store::load`] and [`Store::manifest`] alone: makes and mends nothing.

@@ -1,5 +1,7 @@
 //! The store on a real filesystem: what it leaves alone, what it mends, what it refuses.
 
+mod labels;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
