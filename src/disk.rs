@@ -9,4 +9,5 @@ pub mod files;
 pub mod lock;
 pub mod open_dir;
 pub mod rooted_dir;
+pub mod selinux;
 pub mod volume_dir;

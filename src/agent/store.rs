@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::disk::durability_tracker::DurabilityTracker;
 use crate::disk::files::{FileError, Files, ensure_dir, is_absent};
 use crate::disk::rooted_dir::RootedDir;
+use crate::disk::selinux::Labels;
 use crate::disk::volume_dir::VolumeError;
 use crate::dns_name::InvalidName;
 use crate::pod::checkpoint::Tree;
@@ -118,12 +119,21 @@ pub struct Store {
 struct NewestGeneration(Option<u64>);
 
 impl Store {
-    /// Opens the directories, making those that are missing.
+    /// Opens the directories, making those that are missing, labelled for containers where SELinux is on.
     pub fn open(layout: &Layout) -> Result<Self, StoreError> {
+        Self::open_labelled(layout, Labels::of_this_node(Tree::ALL.map(Tree::dir)))
+    }
+
+    /// The same with these labels.
+    pub fn open_labelled(layout: &Layout, labels: Option<Labels>) -> Result<Self, StoreError> {
         for dir in [&layout.etc, &layout.manifests] {
             make_foundation(dir).map_err(|cause| FileError::new("make directory", dir.clone(), cause))?;
         }
-        Self::with_files(Self::beneath(layout))
+        let files = Self::beneath(layout);
+        Self::with_files(match labels {
+            Some(labels) => files.labelled(labels)?,
+            None => files,
+        })
     }
 
     /// The directories as they are: makes and mends nothing until something is saved. For who only reads, and for an

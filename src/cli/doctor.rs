@@ -24,6 +24,7 @@ mod directories;
 mod kubelet;
 mod rights;
 mod runtime;
+mod selinux;
 
 use check::{Check, Outcome};
 
@@ -117,6 +118,7 @@ async fn examine(patient: &Patient) -> Vec<Check> {
             checks.extend(kubelet::checks(&patient.node));
             checks.push(kubelet::version(&client, &patient.name).await);
             checks.extend(directories::checks(&patient.node));
+            checks.push(selinux::check(&patient.node.etc_dir));
             checks.push(clock::check(&patient.node.etc_dir, SystemTime::now()));
             checks.push(cni::check(&patient.cni_dir));
             checks.extend(rights::checks(&client, &rights::agent::role(&patient.scope, &patient.own_namespace)).await);

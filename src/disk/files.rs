@@ -45,7 +45,10 @@ fn advice(cause: &io::Error) -> &'static str {
         _ => match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free blocks or inodes there",
             io::ErrorKind::ReadOnlyFilesystem => "; mount it read-write",
-            io::ErrorKind::PermissionDenied => "; this program must run as root with the directory mounted",
+            io::ErrorKind::PermissionDenied => {
+                "; this program must run as root with the directory mounted; where that belongs to another user, or SELinux \
+                 is on, doctor says what else"
+            }
             _ => "",
         },
     }

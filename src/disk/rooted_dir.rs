@@ -15,6 +15,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, linkat, symlinkat, unl
 
 use super::beneath;
 use super::files::{FileError, FileKind, Files, NewFile, Stat};
+use super::selinux::Labels;
 
 /// A root directory, and directories elsewhere that stand in for one of its own. The roots are opened anew for each
 /// operation, so that one which appears later or is replaced is seen; they are the operator's, and links in them hold.
@@ -22,6 +23,7 @@ use super::files::{FileError, FileKind, Files, NewFile, Stat};
 pub struct RootedDir {
     root: PathBuf,
     mounts: Vec<(String, PathBuf)>,
+    labels: Option<Labels>,
 }
 
 type Outcome<T> = Result<T, FileError>;
@@ -29,7 +31,7 @@ type Outcome<T> = Result<T, FileError>;
 impl RootedDir {
     /// Everything beneath `root`. It need not exist yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), mounts: Vec::new() }
+        Self { root: root.to_owned(), mounts: Vec::new(), labels: None }
     }
 
     /// Lets the directory `name` of the root be `path`, wherever that is.
@@ -37,6 +39,31 @@ impl RootedDir {
     pub fn mount(mut self, name: &str, path: &Path) -> Self {
         self.mounts.push((name.to_owned(), path.to_owned()));
         self
+    }
+
+    /// Labels what is made from now on, and what is there already.
+    pub fn labelled(mut self, labels: Labels) -> Outcome<Self> {
+        let trees = labels.trees().to_vec();
+        self.labels = Some(labels);
+        trees.iter().try_for_each(|tree| self.label_all(tree))?;
+        Ok(self)
+    }
+
+    fn label_all(&self, path: &str) -> Outcome<()> {
+        let Some(stat) = self.stat(path)? else { return Ok(()) };
+        self.label(path)?;
+        if stat.kind == FileKind::Dir {
+            self.list(path)?.iter().try_for_each(|name| self.label_all(&format!("{path}/{name}")))?;
+        }
+        Ok(())
+    }
+
+    fn label(&self, path: &str) -> Outcome<()> {
+        let Some(labels) = &self.labels else { return Ok(()) };
+        let (dir, name) = self.holder(path).map_err(self.fail("label", path))?;
+        // The directory that was resolved beneath the root, whatever its path leads to by now.
+        let dir = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        labels.apply(&dir, name, path).map_err(|cause| FileError::new("label", self.locate(path), cause))
     }
 
     fn split<'a>(&'a self, path: &'a str) -> (&'a Path, &'a str) {
@@ -108,6 +135,7 @@ impl Files for RootedDir {
     fn create(&self, path: &str) -> Outcome<Box<dyn NewFile>> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
         let fd = self.open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(self.fail("create", path))?;
+        self.label(path)?;
         Ok(Box::new(RealFile { file: File::from(fd), path: self.locate(path) }))
     }
 
@@ -129,7 +157,8 @@ impl Files for RootedDir {
 
     fn symlink(&self, target: &str, path: &str) -> Outcome<()> {
         let link = || self.holder(path).and_then(|(dir, name)| symlinkat(target, &dir, name));
-        link().map_err(self.fail("link symbolically", path))
+        link().map_err(self.fail("link symbolically", path))?;
+        self.label(path)
     }
 
     fn remove_file(&self, path: &str) -> Outcome<()> {
@@ -144,7 +173,8 @@ impl Files for RootedDir {
 
     fn make_dir(&self, path: &str) -> Outcome<()> {
         let make = || self.holder(path).and_then(|(dir, name)| mkdirat(&dir, name, Mode::S_IRWXU));
-        make().map_err(self.fail("make directory", path))
+        make().map_err(self.fail("make directory", path))?;
+        self.label(path)
     }
 
     fn set_dir_mode(&self, path: &str, mode: u32) -> Outcome<()> {

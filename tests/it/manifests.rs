@@ -200,6 +200,15 @@ fn the_agent_is_as_little_privileged_as_its_work_allows() {
 }
 
 #[test]
+fn both_daemonsets_reach_the_nodes_directories_under_selinux() {
+    for file in ["manifests/pod-checkpointer.yaml", "manifests/serve/container-checkpoints.yaml"] {
+        let daemon_set = &objects(&root().join(file))[0];
+        let security = &daemon_set["spec"]["template"]["spec"]["securityContext"];
+        assert_eq!(security["seLinuxOptions"], serde_json::json!({"type": "spc_t", "level": "s0"}), "{file}");
+    }
+}
+
+#[test]
 fn the_image_is_of_this_version() {
     let agent = agent();
     let image = agent["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();

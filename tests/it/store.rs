@@ -1,5 +1,6 @@
 //! The store on a real filesystem: what it leaves alone, what it mends, what it refuses.
 
+mod labels;
 mod order;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use pod_checkpointer::config::{ApiConfig, LogFormat, Logs};
 use pod_checkpointer::pod::snapshot::Scope;
 use pod_checkpointer::pod::status::{PodStatus, StatusDoc};
 use pod_checkpointer::pod::timings::Timings;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -88,7 +88,7 @@ impl Site {
         let runtime = FakeRuntime::start(root, machine.clone())?;
         let kubelet = Arc::new(FakeKubelet::new(Settings::under(root, NODE, faster), machine)?);
         kubelet.power_on()?;
-        std::fs::write(root.join("kubelet.conf"), kubeconfig(&api.url()))?;
+        std::fs::write(root.join("kubelet.conf"), kubeconfig(&api.url(), &json!({})))?;
         let mut config = config(root, &kubelet);
         change(&mut config.timings);
         let agents = Arc::new(AgentPods::new(config.clone(), root)?);
@@ -265,12 +265,13 @@ fn make_run(root: &Path) -> io::Result<()> {
 }
 
 /// Names the server and holds no credentials: the agent has its own.
-fn kubeconfig(server: &str) -> String {
+/// One user of one server, who shows these credentials.
+pub fn kubeconfig(server: &str, credentials: &Value) -> String {
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "node",
         "clusters": [{"name": "site", "cluster": {"server": server}}],
         "contexts": [{"name": "node", "context": {"cluster": "site", "user": "node"}}],
-        "users": [{"name": "node", "user": {}}],
+        "users": [{"name": "node", "user": credentials}],
     })
     .to_string()
 }

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_another_user_takes_a_capability_and_keeps_its_owner() {
+    fn a_directory_of_another_user_takes_a_capability() {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let check = unwritable("w", Path::new("/etc/kubernetes"), &denied, Some(999), "mount it");
         assert!(check.finding.contains("belongs to user 999"), "{check:?}");

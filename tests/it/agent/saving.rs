@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{A_WHILE, is_home, reasons, restorable, site_with};
 use crate::support::api::Mode;
 use crate::support::pods::{NAMESPACE, NODE, pod};
-use crate::support::site::Site;
+use crate::support::site::{Site, kubeconfig};
 use rstest::rstest;
 use serde_json::json;
 
@@ -32,6 +32,21 @@ async fn a_ready_pod_is_saved_whole_with_its_assets_byte_for_byte() {
     let temporary = |line: &String| line.contains(".pod-checkpointer-") || line.contains("..data_tmp");
     let tree = crate::support::tree::lines(&site.config.node.etc_dir);
     assert!(!tree.iter().any(temporary), "{tree:#?}");
+    site.assert_no_unexpected();
+}
+
+#[tokio::test]
+async fn a_server_that_would_read_the_token_in_clear_is_noted() {
+    let mut site = Site::new().await.unwrap();
+    let own = site.root().join("own.conf");
+    fs::write(&own, kubeconfig(&site.api.url(), &json!({"token": "t"}))).unwrap();
+    fs::write(site.root().join("kubelet.conf"), kubeconfig("http://192.0.2.1:8080", &json!({}))).unwrap();
+    site.config.api.kubeconfig = Some(own);
+    site.add(pod("web"));
+    site.start_agent();
+    site.until("it is saved by the other", |s| s.is_saved("web")).await;
+    let noted = |s: &Site| s.status().notes.iter().any(|note| note.contains("http://192.0.2.1:8080 is not asked"));
+    site.until("status names it", noted).await;
     site.assert_no_unexpected();
 }
 

@@ -104,3 +104,18 @@ async fn a_kubeconfig_that_cannot_be_used_is_misuse_and_named() {
         assert!(err.contains(word), "{err}");
     }
 }
+
+#[tokio::test]
+async fn no_command_shows_a_persons_token_in_clear() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = crate::support::site::kubeconfig("http://192.0.2.1:8080", &json!({"token": "t0p-secret"}));
+    std::fs::write(file.path(), config).unwrap();
+    let path = file.path().to_str().unwrap();
+    for arguments in [&["checkpoint", "a/b", "--kubeconfig", path][..], &["proxy", "--kubeconfig", path]] {
+        let output = command().args(arguments).output().await.unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains("http://192.0.2.1:8080") && err.contains("in clear"), "{err}");
+        assert!(!err.contains("t0p-secret"), "{err}");
+    }
+}

@@ -16,7 +16,7 @@ fn capabilities(daemon_set: &Value) -> Value {
 
 /// Kubernetes replaces such a list as a whole, so it must have all of the other's.
 #[test]
-fn a_directory_of_another_owner_takes_one_capability_for_another() {
+fn another_owner_takes_one_capability_for_another() {
     let shipped = capabilities(&agent());
     let expected: Vec<&str> = names(&shipped, "add")
         .into_iter()
