@@ -126,8 +126,8 @@ fn useless_input_is_told_from_pods_that_cannot_be_kept() {
 /// Checkpoints and notes of a pod of a file, with this spec beside its containers.
 fn of_pod(metadata: &str, container: &str, volumes: &str) -> Rendered {
     render(&format!(
-        r#"{{kind: Pod, metadata: {{name: a, {metadata}}}, spec: {{automountServiceAccountToken: false, hostname: h,
-        containers: [{{name: c, image: i, {container}}}], volumes: [{volumes}]}}}}"#
+        r"{{kind: Pod, metadata: {{name: a, {metadata}}}, spec: {{automountServiceAccountToken: false, hostname: h,
+        containers: [{{name: c, image: i, {container}}}], volumes: [{volumes}]}}}}"
     ))
 }
 

@@ -112,8 +112,7 @@ fn variables_of_services_are_written_down_before_what_reads_them() {
 fn variables_of_services_that_nobody_knows_are_lacking() {
     let (env, lacks) = service_links(&reads_services(), None);
     assert_eq!(env.as_array().unwrap().len(), 2);
-    for (lack, name) in lacks.iter().zip(["DB_SERVICE_HOST", "NONE_PORT", "WEB_PORT_80_TCP_ADDR"]) {
-        assert!(lack.contains(&format!("container c reads $({name})")) && lack.contains("DNS"), "{lack}");
-    }
-    assert_eq!(lacks.len(), 3);
+    let names = "container c reads $(DB_SERVICE_HOST), $(NONE_PORT), $(WEB_PORT_80_TCP_ADDR), which";
+    assert!(lacks[0].starts_with(names) && lacks[0].contains("DNS"), "{lacks:?}");
+    assert_eq!(lacks.len(), 1);
 }
