@@ -179,7 +179,7 @@ fn an_apparmor_annotation_becomes_the_field(#[case] value: &str, #[case] expecte
 }
 
 #[test]
-fn a_profile_of_the_container_itself_or_of_the_pod_counts_before_an_annotation() {
+fn a_field_of_the_container_counts_before_an_annotation() {
     let annotations =
         format!("annotations: {{container.apparmor.security.beta.kubernetes.io/c: unconfined, {CHECKPOINT}}}");
     let own = "securityContext: {appArmorProfile: {type: RuntimeDefault}}";
