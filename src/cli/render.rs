@@ -1,6 +1,7 @@
 //! `render`: the checkpoint that the agent would write for a pod, without cluster or node. What only those know (which
 //! keys an object has, whether it exists, which images are there) is taken as given and marked `<like this>`.
 
+mod admission;
 mod input;
 mod offline;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use super::{DONE, FAILED, MISUSED, output};
 use crate::agent::store::yaml;
+use crate::pod::annotation;
 use crate::pod::checkpoint::{Checkpoint, MountPoint};
 use crate::pod::parent::Parent;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, sanitize};
@@ -114,6 +116,12 @@ fn document(parent: &Parent, facts: &NodeFacts, checkpoint: &Checkpoint) -> Stri
     let mut text = format!("---\n# checkpoint of {}\n", parent.key);
     if facts.api_host.is_empty() {
         text.push_str("# on a node, every container also has KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT\n");
+    }
+    let degraded = checkpoint.manifest["metadata"]["annotations"][annotation::DEGRADED].as_str();
+    let lacks: Vec<String> = degraded.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+    for lack in lacks {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# lacking: {lack}");
     }
     if !checkpoint.volumes.is_empty() {
         text.push_str("# assets:\n");

@@ -52,8 +52,8 @@ pub fn due(issued_at: i64, expires_at: i64, now: i64) -> bool {
     life <= 0 || now.saturating_sub(issued_at) >= life / 2
 }
 
-/// The token that is on disk if it will do for longer, else a new one. `Denied` when the server does not give it and
-/// none is left that works.
+/// The token that is on disk if it will do for longer, else a new one. `Denied` or `Refused` when the server does not give
+/// it and none is left that works.
 pub async fn fetch(
     client: &ApiClient,
     namespace: &str,
@@ -62,7 +62,7 @@ pub async fn fetch(
     terms: &TokenTerms,
 ) -> Result<FetchedToken, ApiError> {
     if let Err(bad) = check_name("service account", &wanted.service_account) {
-        return Ok(FetchedToken::Denied(bad.to_string()));
+        return Ok(FetchedToken::Refused(bad.to_string()));
     }
     let held = held.and_then(|token| usable(token, namespace, wanted));
     if let Some((token, claims)) = &held
@@ -73,19 +73,37 @@ pub async fn fetch(
     let asked = request(wanted, terms);
     let denied = match requests::create_token(client, namespace, &wanted.service_account, &asked, LIMIT).await {
         Ok(answer) => return granted(&answer),
-        Err(ApiError::Forbidden(why)) => format!(
-            "{why}; to give this checkpoint a token, allow `create` on `serviceaccounts/token` with resourceNames: \
-             [{}] in namespace {namespace}",
-            wanted.service_account
-        ),
-        Err(why) if why.is_answer() => why.detail().to_owned(),
+        Err(ApiError::Forbidden(why)) => FetchedToken::Denied(why),
+        Err(why) if why.is_answer() => FetchedToken::Refused(refusal(&why)),
         Err(other) => return Err(other),
     };
     Ok(match held {
         // Past half its life and still good: better than none.
         Some((token, claims)) if claims.exp > terms.now => FetchedToken::Granted { token, expires_at: claims.exp },
-        _ => FetchedToken::Denied(denied),
+        _ => denied,
     })
+}
+
+/// Why a server gives no token though it may be asked for, with what to do. Words of kubernetes
+/// `pkg/registry/core/serviceaccount/storage/token.go`.
+fn refusal(why: &ApiError) -> String {
+    let words = why.detail();
+    match why {
+        ApiError::NotFound(_) if words.contains("nodes \"") => {
+            format!("{words}, and it would be bound to that Node; see why the kubelet has not registered it")
+        }
+        ApiError::NotFound(_) if words.contains("serviceaccounts \"") => {
+            format!("{words}; create the ServiceAccount")
+        }
+        ApiError::NotFound(_) => {
+            format!("{words}: this API server gives no tokens (TokenRequest); use a newer Kubernetes")
+        }
+        _ if words.contains("cannot bind token") => format!(
+            "{words}: this Kubernetes does not bind tokens to Nodes (1.31 does, 1.29 with ServiceAccountTokenNodeBinding); \
+             update it, or let the pod do without a token"
+        ),
+        _ => format!("the API server does not give it: {words}; mend what it says, or let the pod do without a token"),
+    }
 }
 
 fn usable(token: &str, namespace: &str, wanted: &TokenRef) -> Option<(String, Claims)> {
@@ -163,6 +181,23 @@ mod tests {
     fn what_is_no_jwt_has_no_claims() {
         for text in ["", "plain", "a.b.c", "a..c", &jwt(&json!({"exp": 1}))] {
             assert_eq!(claims(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_the_matter_and_what_to_do() {
+        let not_found = |words: &str| ApiError::NotFound(words.to_owned());
+        let invalid = |words: &str| ApiError::Invalid(format!("answered 400: {words}"));
+        for (why, remedy) in [
+            (not_found("nodes \"n1\" not found"), "the kubelet has not registered it"),
+            (not_found("serviceaccounts \"web\" not found"), "create the ServiceAccount"),
+            (not_found("the server could not find the requested resource"), "a newer Kubernetes"),
+            (invalid("cannot bind token to object of type v1, Kind=Node"), "1.31 does"),
+            (invalid("spec.audiences: Invalid value"), "mend what it says"),
+        ] {
+            let sentence = refusal(&why);
+            assert!(sentence.contains(why.detail()) && sentence.contains(remedy), "{sentence}");
+            assert!(!sentence.contains("Role"), "{sentence}");
         }
     }
 

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_runtimes_say_it_in_their_way_and_only_what_is_wanted_is_read() {
+    fn both_runtimes_are_read_and_only_what_is_wanted() {
         let wanted = BTreeSet::from(["DB_SERVICE_HOST".to_owned()]);
         let expected = BTreeMap::from([("DB_SERVICE_HOST".to_owned(), "10.0.0.7".to_owned())]);
         let containerd = r#"{"config": {"envs": [{"key": "PASSWORD", "value": "x"}, {"key": "DB_SERVICE_HOST", "value": "10.0.0.7"},

@@ -92,8 +92,10 @@ pub enum FetchedToken {
         /// Seconds since the epoch.
         expires_at: i64,
     },
-    /// Refused, with the server's words: the pod is checkpointed without it and reported degraded.
+    /// 403, with the server's words: the pod is checkpointed without it and reported degraded.
     Denied(String),
+    /// Refused for another reason, with what to do about it; likewise.
+    Refused(String),
 }
 
 impl fmt::Debug for FetchedToken {
@@ -101,6 +103,7 @@ impl fmt::Debug for FetchedToken {
         match self {
             Self::Granted { expires_at, .. } => write!(f, "Granted(until {expires_at})"),
             Self::Denied(why) => write!(f, "Denied({why})"),
+            Self::Refused(why) => write!(f, "Refused({why})"),
         }
     }
 }

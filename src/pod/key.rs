@@ -84,7 +84,7 @@ impl From<PodKey> for String {
 }
 
 /// The parents that replace one another: namespace, and kind and name of the controlling owner
-/// (for a ReplicaSet its name without the pod-template-hash). A bare pod is its own lineage, of kind `Pod`.
+/// (of one that is made anew for each version of its pods, as a ReplicaSet is, without their hash). A bare pod is its own lineage, of kind `Pod`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Lineage {

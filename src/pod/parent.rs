@@ -124,15 +124,27 @@ fn lineage(pod: &Value, key: &PodKey) -> Lineage {
     let owners = pod["metadata"]["ownerReferences"].as_array();
     let controller = owners.into_iter().flatten().find(|owner| owner["controller"] == true);
     let (kind, name) = match controller.and_then(|owner| Some((owner["kind"].as_str()?, owner["name"].as_str()?))) {
-        Some(("ReplicaSet", name)) => {
-            let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str().unwrap_or_default();
-            let stem = name.strip_suffix(hash).and_then(|stem| stem.strip_suffix('-'));
-            ("ReplicaSet", stem.filter(|_| !hash.is_empty()).unwrap_or(name))
-        }
-        Some(owner) => owner,
+        // They stay over all rollouts, so their names are the users' own to the last letter.
+        Some(owner @ ("DaemonSet" | "StatefulSet", _)) => owner,
+        Some((kind, name)) => (kind, without_hash(&pod["metadata"]["labels"], name)),
         None => ("Pod", key.name()),
     };
     Lineage { namespace: key.namespace().to_owned(), kind: kind.to_owned(), name: name.to_owned() }
+}
+
+/// The name of an owner that is made anew for each version of its pods, without what tells the versions apart: the value
+/// of a label `…-hash` of the pod (`pod-template-hash` of a Deployment, `rollouts-pod-template-hash` of an Argo Rollout), or
+/// the number behind the name of an OpenShift `DeploymentConfig`.
+fn without_hash<'a>(labels: &Value, name: &'a str) -> &'a str {
+    let before = |hash: &str| name.strip_suffix(hash)?.strip_suffix('-').filter(|stem| !stem.is_empty());
+    let all = labels.as_object().into_iter().flatten();
+    let hashes = all.filter(|(key, _)| key.ends_with("-hash")).filter_map(|(_, value)| value.as_str());
+    let numbered = labels["deploymentconfig"].as_str().filter(|stem| {
+        let number = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-'));
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()))
+    });
+    let stem = hashes.filter(|hash| !hash.is_empty()).find_map(before);
+    stem.or(numbered.and_then(|stem| name.get(..stem.len()))).unwrap_or(name)
 }
 
 fn standing(pod: &Value, node: &str, lineage: &Lineage) -> Standing {

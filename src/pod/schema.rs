@@ -2,6 +2,8 @@
 //! are kept or dropped here; what a kept field may say is judged by the rest of `sanitize`. Source: the v1 API types
 //! of Kubernetes 1.36.
 
+pub(crate) mod prune;
+
 use serde_json::{Map, Value};
 
 /// What may stand at one place of the object.

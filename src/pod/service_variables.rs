@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_beside_it_answers_unless_it_sets_the_variable_itself() {
+    fn a_container_beside_it_answers_unless_it_sets_it_itself() {
         let spec = json!({"containers": [{"name": "a"}, {"name": "b", "env": [{"name": "X_PORT", "value": "1"}]}]});
         let seen = |container: &str| -> ServiceVariables {
             let variables = [("X_PORT", "1"), ("Y_PORT", "2")].map(|(n, v)| (n.to_owned(), v.to_owned()));

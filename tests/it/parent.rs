@@ -137,6 +137,29 @@ fn lineage_is_the_controlling_owner() {
 }
 
 #[rstest]
+#[case::a_deployments("ReplicaSet", "web-65c4", &[("pod-template-hash", "65c4")], "ReplicaSet/web")]
+#[case::a_rollouts("ReplicaSet", "web-65c4", &[("rollouts-pod-template-hash", "65c4")], "ReplicaSet/web")]
+#[case::another_operators("Fleet", "web-65c4", &[("acme.example/template-hash", "65c4"), ("x-hash", "1")], "Fleet/web")]
+#[case::of_the_name_itself("CloneSet", "web", &[("controller-revision-hash", "web-65c4")], "CloneSet/web")]
+#[case::of_nothing_else("ReplicaSet", "65c4", &[("pod-template-hash", "65c4")], "ReplicaSet/65c4")]
+#[case::empty("ReplicaSet", "web-", &[("pod-template-hash", "")], "ReplicaSet/web-")]
+#[case::no_hash("ReplicaSet", "web-65c4", &[("version", "65c4")], "ReplicaSet/web-65c4")]
+#[case::of_a_deployment_config("ReplicationController", "web-12", &[("deploymentconfig", "web")],
+    "ReplicationController/web")]
+#[case::not_numbered("ReplicationController", "web-a", &[("deploymentconfig", "web")], "ReplicationController/web-a")]
+#[case::set_by_name("StatefulSet", "web-65c4", &[("controller-revision-hash", "65c4")], "StatefulSet/web-65c4")]
+fn what_tells_versions_apart_is_not_in_the_lineage(
+    #[case] kind: &str,
+    #[case] owner: &str,
+    #[case] labels: &[(&str, &str)],
+    #[case] lineage: &str,
+) {
+    let mut pod = with("/metadata/ownerReferences", json!([{"kind": kind, "name": owner, "controller": true}]));
+    pod["metadata"]["labels"] = labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+    assert_eq!(parent(&pod).lineage.to_string(), format!("shop/{lineage}"));
+}
+
+#[rstest]
 #[case("/metadata/resourceVersion", json!("8"))]
 #[case("/metadata/generation", json!(3))]
 #[case("/metadata/managedFields", json!([]))]

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use pod_checkpointer::cli::render::{BadInput, Render, Rendered};
+use rstest::rstest;
 
 #[derive(Parser)]
 struct Cli {
@@ -120,4 +121,89 @@ fn useless_input_is_told_from_pods_that_cannot_be_kept() {
     let checkpoint = r"{kind: Pod, metadata: {name: a, annotations: {checkpointer.alpha.coreos.com/checkpoint-of: a}},
         spec: {containers: []}}";
     assert!(matches!(try_render(checkpoint), Err(BadInput::NoParent)));
+}
+
+/// Checkpoints and notes of a pod of a file, with this spec beside its containers.
+fn of_pod(metadata: &str, container: &str, volumes: &str) -> Rendered {
+    render(&format!(
+        r"{{kind: Pod, metadata: {{name: a, {metadata}}}, spec: {{automountServiceAccountToken: false, hostname: h,
+        containers: [{{name: c, image: i, {container}}}], volumes: [{volumes}]}}}}"
+    ))
+}
+
+const CHECKPOINT: &str = r#"checkpointer.alpha.coreos.com/checkpoint: "true""#;
+
+#[test]
+fn a_volume_inside_a_config_map_has_its_mount_point() {
+    let mounts = "volumeMounts: [{name: in, mountPath: /etc/memberlist/x}, {name: out, mountPath: /etc/memberlist},
+        {name: in, mountPath: /etc/memberlist/key, subPath: key}]";
+    let volumes = "{name: in, secret: {secretName: memberlist}}, {name: out, configMap: {name: excludel2}}";
+    let rendered = of_pod("", mounts, volumes);
+    assert_eq!(rendered.reasons, Vec::<String>::new());
+    for line in ["#     x/ (mount point)\n", "#     key (mount point)\n", "#     0644 key\n"] {
+        assert!(rendered.checkpoints.contains(line), "{line} is not in {}", rendered.checkpoints);
+    }
+}
+
+#[test]
+fn what_a_pod_would_lack_is_told() {
+    let annotations = format!("annotations: {{k8s.v1.cni.cncf.io/networks: lan, {CHECKPOINT}}}");
+    let rendered = of_pod(&annotations, "args: ['--db=$(DB_SERVICE_HOST)']", "");
+    let lacking: Vec<_> = rendered.checkpoints.lines().filter(|line| line.starts_with("# lacking: ")).collect();
+    assert!(lacking.len() == 2 && lacking[0].contains("$(DB_SERVICE_HOST)"), "{lacking:?}");
+    assert!(lacking[1].contains("k8s.v1.cni.cncf.io/networks"), "{lacking:?}");
+}
+
+#[test]
+fn a_field_that_no_api_server_would_store_is_left_out_and_noted() {
+    let rendered = of_pod(&format!("annotations: {{{CHECKPOINT}}}"), "imagePullpolicy: Always", "");
+    assert!(rendered.reasons.is_empty() && !rendered.checkpoints.contains("imagePullpolicy"));
+    assert!(rendered.notes[0].contains("a: spec.containers[0].imagePullpolicy is no field of"), "{:?}", rendered.notes);
+
+    let stored = of_pod(&format!("uid: u, annotations: {{{CHECKPOINT}}}"), "fieldOfTomorrow: 1", "");
+    assert!(stored.reasons[1].contains("spec.containers[0].fieldOfTomorrow is not known"), "{:?}", stored.reasons);
+}
+
+#[rstest]
+#[case("unconfined", "type: \"Unconfined\"")]
+#[case("runtime/default", "type: \"RuntimeDefault\"")]
+#[case("localhost/hub", "localhostProfile: \"hub\"")]
+#[case("localhost/", "")]
+#[case("nonsense", "")]
+fn an_apparmor_annotation_becomes_the_field(#[case] value: &str, #[case] expected: &str) {
+    let key = "container.apparmor.security.beta.kubernetes.io/c";
+    let rendered = of_pod(&format!("annotations: {{{key}: {value}, {CHECKPOINT}}}"), "", "").checkpoints;
+    assert!(rendered.contains(&format!("{key}: {value:?}")), "{rendered}");
+    assert_eq!(rendered.contains("appArmorProfile"), !expected.is_empty(), "{rendered}");
+    assert!(rendered.contains(expected), "{rendered}");
+}
+
+#[test]
+fn a_field_of_the_container_counts_before_an_annotation() {
+    let annotations =
+        format!("annotations: {{container.apparmor.security.beta.kubernetes.io/c: unconfined, {CHECKPOINT}}}");
+    let own = "securityContext: {appArmorProfile: {type: RuntimeDefault}}";
+    assert!(!of_pod(&annotations, own, "").checkpoints.contains("Unconfined"));
+}
+
+#[rstest]
+#[case("Rollout", "default/ReplicaSet/web")]
+#[case("Deployment", "default/ReplicaSet/web")]
+#[case("ReplicationController", "default/ReplicationController/web")]
+#[case("CloneSet", "default/CloneSet/web")]
+#[case("StatefulSet", "default/StatefulSet/web")]
+fn a_controllers_first_pod_is_of_its_lineage(#[case] kind: &str, #[case] lineage: &str) {
+    let set = format!(
+        "{{kind: {kind}, metadata: {{name: web}}, spec: {{template: {{spec: {{containers: [{{name: c, image: i}}]}}}}}}}}"
+    );
+    let rendered = render(&set).checkpoints;
+    assert!(rendered.contains(&format!("checkpointer.alpha.coreos.com/lineage: {lineage:?}")), "{rendered}");
+}
+
+#[test]
+fn a_statefulsets_pod_has_what_its_controller_adds() {
+    let set = r"{kind: StatefulSet, metadata: {name: db}, spec: {serviceName: peers, template: {spec: {containers: [
+        {name: c, image: i, env: [{name: ME, valueFrom: {fieldRef: {fieldPath: 'metadata.labels[''apps.kubernetes.io/pod-index'']'}}}]}]}}}}";
+    let rendered = render(set).checkpoints;
+    assert!(rendered.contains("subdomain: \"peers\"") && rendered.contains("value: \"0\""), "{rendered}");
 }

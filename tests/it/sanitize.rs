@@ -7,7 +7,7 @@ mod pods;
 mod properties;
 mod refusals;
 
-use pod_checkpointer::pod::asset_refs::Assets;
+use pod_checkpointer::pod::asset_refs::{Assets, FetchedToken};
 use pod_checkpointer::pod::checkpoint::{AssetVolume, Checkpoint, Tree};
 use pod_checkpointer::pod::sanitize::volume::refresh;
 use pod_checkpointer::pod::sanitize::{has_api_object_reference, sanitize};
@@ -112,6 +112,19 @@ fn a_token_that_is_refused_is_left_out_and_told() {
     assert_eq!(listing(&checkpoint.volumes), ["checkpoint-volumes/v"]);
     let degraded = checkpoint.manifest["metadata"]["annotations"]["checkpointer.alpha.coreos.com/degraded"].as_str();
     assert!(degraded.unwrap().contains("resourceNames [default]"), "{degraded:?}");
+}
+
+#[test]
+fn a_token_that_is_refused_for_another_reason_asks_for_no_role() {
+    let pod = small(&json!({
+        "volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}],
+    }));
+    let mut assets = Assets::default();
+    assets.tokens.insert(token("default", ""), FetchedToken::Refused("there is no Node".to_owned()));
+    let checkpoint = made(&pod, &assets);
+    let degraded = checkpoint.manifest["metadata"]["annotations"]["checkpointer.alpha.coreos.com/degraded"].as_str();
+    let sentence = "volume v at token lacks the token of ServiceAccount ns/default: there is no Node";
+    assert_eq!(degraded, Some(json!([sentence]).to_string().as_str()));
 }
 
 #[test]

@@ -195,7 +195,7 @@ impl Capturer {
     async fn facts(&self, parent: &Parent) -> NodeFacts {
         let images = images::look_up(&self.cri, &self.kubelet, &parent.images()).await;
         let wanted = service_variables::wanted(&parent.object);
-        let service_variables = environment::look_up(&self.cri, &parent.uid, &wanted).await;
+        let service_variables = Box::pin(environment::look_up(&self.cri, &parent.uid, &wanted)).await;
         let (api_host, api_port) = self.terms.service.clone().unwrap_or_default();
         NodeFacts {
             node_name: self.terms.node_name.clone(),

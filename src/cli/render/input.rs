@@ -3,11 +3,10 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
+use super::admission::{admit, push};
+
 use crate::pod::annotation::{CHECKPOINT, CHECKPOINT_OF, CONFIG_SOURCE};
 use crate::pod::parent::BadPod;
-
-/// Where the kubelet's credentials for a pod are mounted; a constant of the API.
-const TOKEN_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Input of which nothing can be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +15,9 @@ pub enum BadInput {
     #[error("this is neither YAML nor JSON: {0}")]
     Syntax(#[from] serde_yaml::Error),
     /// Nothing in it has pods.
-    #[error("there is no Pod, DaemonSet, Deployment, ReplicaSet, StatefulSet or List of them in it")]
+    #[error(
+        "there is no Pod, DaemonSet, Deployment, ReplicaSet, ReplicationController, StatefulSet, Rollout, CloneSet or List of them in it"
+    )]
     NoPods,
     /// A pod is not what the API server would return.
     #[error("{0}; give a complete Pod")]
@@ -39,7 +40,7 @@ pub(super) fn pods(text: &str, namespace: &str, node: &str) -> Result<(Vec<Value
         let kind = object["kind"].as_str().unwrap_or("an object without kind").to_owned();
         match pod_of(object, &kind) {
             Some(mut pod) => {
-                admit(&mut pod, namespace, node);
+                admit(&mut pod, namespace, node, &mut notes);
                 annotate(&mut pod, &mut notes);
                 pods.push(pod);
             }
@@ -47,6 +48,22 @@ pub(super) fn pods(text: &str, namespace: &str, node: &str) -> Result<(Vec<Value
         }
     }
     if pods.is_empty() { Err(BadInput::NoPods) } else { Ok((pods, notes)) }
+}
+
+/// Labels that a controller adds to its pods. Hashes, which only it knows, are `xxxxxxxxxx`.
+fn labels(kind: &str, name: &str, pod: &str) -> Vec<(&'static str, String)> {
+    const HASH: &str = "xxxxxxxxxx";
+    match kind {
+        "Deployment" => vec![("pod-template-hash", HASH.to_owned())],
+        "Rollout" => vec![("rollouts-pod-template-hash", HASH.to_owned())],
+        "DaemonSet" => vec![("controller-revision-hash", HASH.to_owned()), ("pod-template-generation", "1".to_owned())],
+        "StatefulSet" => vec![
+            ("controller-revision-hash", format!("{name}-{HASH}")),
+            ("statefulset.kubernetes.io/pod-name", pod.to_owned()),
+            ("apps.kubernetes.io/pod-index", "0".to_owned()),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 fn flatten(value: Value, into: &mut Vec<Value>) {
@@ -75,8 +92,12 @@ fn pod_of(object: Value, kind: &str) -> Option<Value> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let (owner, suffix) = match kind {
         "Pod" => return Some(object),
-        "DaemonSet" | "ReplicaSet" => (json!({"kind": kind, "name": name}), "-xxxxx"),
-        "Deployment" => (json!({"kind": "ReplicaSet", "name": format!("{name}-xxxxxxxxxx")}), "-xxxxxxxxxx-xxxxx"),
+        "DaemonSet" | "ReplicaSet" | "ReplicationController" | "CloneSet" => {
+            (json!({"kind": kind, "name": name}), "-xxxxx")
+        }
+        "Deployment" | "Rollout" => {
+            (json!({"kind": "ReplicaSet", "name": format!("{name}-xxxxxxxxxx")}), "-xxxxxxxxxx-xxxxx")
+        }
         "StatefulSet" => (json!({"kind": kind, "name": name}), "-0"),
         _ => return None,
     };
@@ -91,11 +112,14 @@ fn pod_of(object: Value, kind: &str) -> Option<Value> {
         }
     }
     let pod_name = format!("{name}{suffix}");
-    if kind == "Deployment" {
-        pod["metadata"]["labels"]["pod-template-hash"] = json!("xxxxxxxxxx");
+    for (label, value) in labels(kind, &name, &pod_name) {
+        pod["metadata"]["labels"][label] = json!(value);
     }
     if kind == "StatefulSet" {
         pod["spec"]["hostname"] = json!(pod_name);
+        if let Some(service) = object["spec"]["serviceName"].as_str() {
+            pod["spec"]["subdomain"] = json!(service);
+        }
         for claim in object["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
             let claim = &claim["metadata"]["name"];
             push(&mut pod["spec"], "volumes", json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}}));
@@ -106,79 +130,6 @@ fn pod_of(object: Value, kind: &str) -> Option<Value> {
     pod["metadata"]["ownerReferences"] = json!([owner]);
     pod["metadata"]["ownerReferences"][0]["controller"] = json!(true);
     Some(pod)
-}
-
-/// What the API server adds to a pod that has not been there yet, as far as a checkpoint shows it.
-fn admit(pod: &mut Value, namespace: &str, node: &str) {
-    if !pod["metadata"].is_object() {
-        pod["metadata"] = json!({});
-    }
-    if !pod["metadata"]["namespace"].is_string() {
-        pod["metadata"]["namespace"] = json!(namespace);
-    }
-    let Some(spec) = pod["spec"].as_object_mut() else { return };
-    if let Some(modes) = spec.get_mut("volumes") {
-        octal_modes(modes);
-    }
-    spec.insert("nodeName".to_owned(), json!(node));
-    if !spec.get("serviceAccountName").is_some_and(Value::is_string) {
-        let account = spec.get("serviceAccount").cloned().unwrap_or(json!("default"));
-        spec.insert("serviceAccountName".to_owned(), account);
-    }
-    let admitted = pod["metadata"]["uid"].is_string();
-    if !admitted {
-        pod["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000");
-        if pod["spec"]["automountServiceAccountToken"] != false {
-            mount_token(&mut pod["spec"]);
-        }
-    }
-}
-
-/// The volume with the pod's credentials, for each container that has none there.
-fn mount_token(spec: &mut Value) {
-    let name = "kube-api-access-xxxxx";
-    let mut needed = false;
-    for field in ["initContainers", "containers"] {
-        for container in spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
-            let mut mounts = container["volumeMounts"].as_array().into_iter().flatten();
-            if container.is_object() && !mounts.any(|mount| mount["mountPath"] == TOKEN_MOUNT) {
-                push(container, "volumeMounts", json!({"name": name, "mountPath": TOKEN_MOUNT, "readOnly": true}));
-                needed = true;
-            }
-        }
-    }
-    if needed {
-        let sources = json!([
-            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
-            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-            {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
-        ]);
-        push(spec, "volumes", json!({"name": name, "projected": {"defaultMode": 0o644, "sources": sources}}));
-    }
-}
-
-fn push(object: &mut Value, field: &str, item: Value) {
-    match object[field].as_array_mut() {
-        Some(list) => list.push(item),
-        None => object[field] = json!([item]),
-    }
-}
-
-/// Kubernetes reads `0644` in YAML as an octal number, as YAML 1.1 has it; YAML 1.2 does not.
-fn octal_modes(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, inner) in map {
-                let octal = inner.as_str().and_then(|text| text.strip_prefix('0'));
-                match octal.and_then(|digits| u32::from_str_radix(digits, 8).ok()) {
-                    Some(mode) if key == "mode" || key == "defaultMode" => *inner = json!(mode),
-                    _ => octal_modes(inner),
-                }
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(octal_modes),
-        _ => {}
-    }
 }
 
 /// Renders pods that ask for nothing as if they did.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::pod::asset_refs::references::references;
-use crate::pod::asset_refs::{Assets, Fetched, FetchedToken, wanted};
+use crate::pod::asset_refs::{Assets, Fetched, FetchedToken, ObjectKind, ObjectRef, wanted};
 
 /// Assets of `pod` with placeholders.
 pub(super) fn assets(pod: &Value) -> Assets {
@@ -21,7 +21,11 @@ pub(super) fn assets(pod: &Value) -> Assets {
             }
             None => (format!("<every key of {object}>"), format!("<every value of {object}>")),
         });
-        let data: BTreeMap<_, _> = data.map(|(key, value)| (key, value.into_bytes())).collect();
+        let mut data: BTreeMap<_, _> = data.map(|(key, value)| (key, value.into_bytes())).collect();
+        for key in mounted_keys(pod, object) {
+            let value = format!("<{key} of {object}>").into_bytes();
+            data.entry(key).or_insert(value);
+        }
         assets.objects.insert(object.clone(), Fetched::Found(data));
     }
     for token in wanted.tokens {
@@ -29,4 +33,27 @@ pub(super) fn assets(pod: &Value) -> Assets {
         assets.tokens.insert(token, FetchedToken::Granted { token: placeholder, expires_at: 0 });
     }
     assets
+}
+
+/// Keys of an object that a container mounts as files of their own (`subPath`) from a volume of the whole object.
+fn mounted_keys(pod: &Value, object: &ObjectRef) -> Vec<String> {
+    let spec = &pod["spec"];
+    let whole =
+        |source: &Value, name: &str| source[name] == object.name.as_str() && list(&source["items"]).next().is_none();
+    let holds = |volume: &&Value| {
+        let (kind, name) = match object.kind {
+            ObjectKind::Secret => ("secret", "secretName"),
+            ObjectKind::ConfigMap => ("configMap", "name"),
+        };
+        whole(&volume[kind], name) || list(&volume["projected"]["sources"]).any(|source| whole(&source[kind], "name"))
+    };
+    let volumes: Vec<_> = list(&spec["volumes"]).filter(holds).map(|volume| &volume["name"]).collect();
+    let containers = list(&spec["initContainers"]).chain(list(&spec["containers"]));
+    let mounts = containers.flat_map(|container| list(&container["volumeMounts"]));
+    let parts = mounts.filter(|mount| volumes.contains(&&mount["name"])).filter_map(|mount| mount["subPath"].as_str());
+    parts.filter(|part| !part.is_empty() && !part.contains('/')).map(str::to_owned).collect()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }

@@ -119,9 +119,11 @@ fn a_group_owns_files_and_directories_and_new_files_inherit_it() {
     // Only root may give files away; without root this checks the bits alone.
     let (group, owner) = if own.uid() == 0 { (4242, 4343) } else { (own.gid(), own.uid()) };
     let file = VolumeFile { bytes: b"1", mode: 0o440, owner: Some(owner) };
-    let volume = Volume { files: BTreeMap::from([("a/key", file)]), group: Some(group), ..Volume::default() };
+    let mount_points = BTreeMap::from([("dir", MountPoint::Dir), ("file", MountPoint::File)]);
+    let volume = Volume { files: BTreeMap::from([("a/key", file)]), group: Some(group), mount_points };
     disk.write(&volume);
-    for dir in ["", "..data", "..data/a"] {
+    assert_eq!(fs::metadata(disk.at("file")).expect("a file").gid(), group);
+    for dir in ["", "..data", "..data/a", "dir"] {
         let meta = fs::metadata(disk.at(dir)).expect("a directory");
         assert_eq!((meta.mode() & 0o7777, meta.gid(), meta.uid()), (0o2755, group, own.uid()), "{dir:?}");
     }
@@ -130,9 +132,9 @@ fn a_group_owns_files_and_directories_and_new_files_inherit_it() {
     assert_eq!(disk.write(&volume), Unchanged);
 
     let file = VolumeFile { owner: None, ..file };
-    let volume = Volume { files: BTreeMap::from([("a/key", file)]), ..Volume::default() };
+    let volume = Volume { files: BTreeMap::from([("a/key", file)]), group: None, ..volume };
     assert_eq!(disk.write(&volume), Changed);
-    for path in ["", "..data", "a/key"] {
+    for path in ["", "..data", "a/key", "dir", "file"] {
         let meta = fs::metadata(disk.at(path)).expect("it exists");
         assert_eq!((meta.gid(), meta.uid()), (own.gid(), own.uid()), "{path:?} is ours again");
     }

@@ -68,13 +68,13 @@ pub(crate) fn token<'a>(assets: &'a Assets, token: &TokenRef, reader: Reader<'_>
     let Reader { namespace, what } = reader;
     let why = match assets.tokens.get(token) {
         Some(FetchedToken::Granted { token, .. }) => return Ok(token),
-        Some(FetchedToken::Denied(_)) => "the agent may not create it",
-        None => "it was not fetched",
+        Some(FetchedToken::Denied(_)) => format!(
+            "the agent may not create it; to have it, give the agent's ServiceAccount a Role in namespace {namespace} with \
+             verb create on serviceaccounts/token, resourceNames [{account}]"
+        ),
+        Some(FetchedToken::Refused(why)) => why.clone(),
+        None => "it was not fetched from the API server".to_owned(),
     };
-    let sentence = format!(
-        "{what} lacks the token of ServiceAccount {namespace}/{account}: {why}; to have it, give the agent's \
-         ServiceAccount a Role in namespace {namespace} with verb create on serviceaccounts/token, resourceNames \
-         [{account}]"
-    );
+    let sentence = format!("{what} lacks the token of ServiceAccount {namespace}/{account}: {why}");
     Err(Lack { object: None, sentence, degrades: true })
 }

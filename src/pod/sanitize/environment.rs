@@ -52,17 +52,21 @@ impl Environment<'_> {
         let spec = &self.pod.parent.object["spec"];
         let all = [&spec["initContainers"], &spec["containers"]].into_iter().filter_map(Value::as_array).flatten();
         let Some(container) = all.into_iter().find(|c| c["name"] == self.container) else { return Vec::new() };
-        let mut frozen = Vec::new();
+        let (mut frozen, mut unknown) = (Vec::new(), Vec::new());
         for name in read_by(spec, container, set) {
             match known(spec, &self.pod.facts.service_variables, self.container, &name) {
                 Known::Set(value) => frozen.push(json!({"name": name, "value": literal(value)})),
                 Known::Unset => {}
-                Known::Unknown => findings.degraded.push(format!(
-                    "container {} reads $({name}), which the kubelet sets only with an API server, if there is a Service of \
-                     that name, and the runtime does not tell what it is; write the Service's name (DNS) or address instead",
-                    self.container
-                )),
+                Known::Unknown => unknown.push(format!("$({name})")),
             }
+        }
+        if !unknown.is_empty() {
+            findings.degraded.push(format!(
+                "container {} reads {}, which the kubelet sets only with an API server (for a Service of that name), and what \
+                 it is could not be read from a running container; write the Service's name (DNS) or address instead",
+                self.container,
+                unknown.join(", ")
+            ));
         }
         frozen
     }

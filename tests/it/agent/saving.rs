@@ -129,7 +129,7 @@ async fn a_pod_without_the_annotation_is_nobodys_business() {
 }
 
 #[tokio::test]
-async fn a_services_variable_that_is_read_is_saved_as_the_container_has_it() {
+async fn a_services_variable_is_saved_as_the_container_has_it() {
     let mut site = Site::new().await.unwrap();
     let info = r#"{"config": {"envs": [{"key": "DB_SERVICE_HOST", "value": "10.0.0.7"}, {"key": "TOKEN", "value": "s3cret"}]}}"#;
     site.runtime.mood(|mood| mood.container_info.insert("main".to_owned(), info.to_owned()).map_or((), drop));

@@ -44,7 +44,7 @@ fn annotations_that_work_without_an_api_server_are_kept() {
 }
 
 #[test]
-fn others_that_do_something_are_lacking_until_they_are_asked_for() {
+fn others_that_do_something_are_lacking_unless_asked_for() {
     let (kept, lacks) = made(&annotated(&ASKS, &json!({"hostname": "h"})), &facts());
     assert_eq!((kept.len(), lacks.len()), (0, 3), "{lacks:?}");
     assert!(lacks[2].contains("k8s.v1.cni.cncf.io/networks is left out (further network interfaces, by Multus)"));
@@ -93,7 +93,7 @@ fn reads_services() -> Value {
 }
 
 #[test]
-fn variables_of_services_are_written_down_before_what_reads_them() {
+fn variables_of_services_stand_before_what_reads_them() {
     let seen = [("DB_SERVICE_HOST", "10.0.0.7"), ("WEB_PORT_80_TCP_ADDR", "10.0.0.8"), ("OTHER_PORT", "x")];
     let (env, lacks) = service_links(&reads_services(), Some(&seen));
     assert_eq!(
@@ -112,8 +112,7 @@ fn variables_of_services_are_written_down_before_what_reads_them() {
 fn variables_of_services_that_nobody_knows_are_lacking() {
     let (env, lacks) = service_links(&reads_services(), None);
     assert_eq!(env.as_array().unwrap().len(), 2);
-    for (lack, name) in lacks.iter().zip(["DB_SERVICE_HOST", "NONE_PORT", "WEB_PORT_80_TCP_ADDR"]) {
-        assert!(lack.contains(&format!("container c reads $({name})")) && lack.contains("DNS"), "{lack}");
-    }
-    assert_eq!(lacks.len(), 3);
+    let names = "container c reads $(DB_SERVICE_HOST), $(NONE_PORT), $(WEB_PORT_80_TCP_ADDR), which";
+    assert!(lacks[0].starts_with(names) && lacks[0].contains("DNS"), "{lacks:?}");
+    assert_eq!(lacks.len(), 1);
 }

@@ -83,8 +83,13 @@ pub(crate) fn is_part(mount: &Value) -> bool {
 /// Name of the directory for a volume with these mount points. Another set has another directory, so that one that is in
 /// use, or that an older copy goes by, never changes.
 pub(super) fn directory(volume: &str, points: &BTreeSet<String>) -> String {
-    let digest = Sha256::digest(points.iter().map(|path| format!("{path}\0")).collect::<String>().as_bytes());
-    format!("{volume}.mounts-{}", &Hex(&digest).to_string()[..DIGITS])
+    let mut digest = Sha256::new();
+    for path in points {
+        digest.update(path);
+        // No path has it.
+        digest.update([0]);
+    }
+    format!("{volume}.mounts-{}", &Hex(&digest.finalize()).to_string()[..DIGITS])
 }
 
 /// Puts the mount points into the volumes that have some. A file is wanted where every mount there is of a file, and
