@@ -25,7 +25,7 @@ const RECORD: u64 = 20 * BLOCK;
 pub enum EntryKind {
     /// A regular file.
     File,
-    /// A directory.
+    /// A directory, which has no content.
     Directory,
     /// A hard or symbolic link.
     Link,

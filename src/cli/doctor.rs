@@ -25,7 +25,7 @@ mod kubelet;
 mod rights;
 mod runtime;
 
-use check::{Check, Outcome};
+use check::{Check, CheckOutcome};
 
 /// What `doctor` takes.
 #[derive(Debug, Clone, Args)]
@@ -89,7 +89,7 @@ pub(super) fn run(args: DoctorArgs) -> u8 {
         Format::Json => output::print_json(&diagnosis),
         Format::Table => output::print_bytes(text(&diagnosis).as_bytes()),
     };
-    let fails = diagnosis.checks.iter().any(|check| check.outcome == Outcome::Fail);
+    let fails = diagnosis.checks.iter().any(|check| check.outcome == CheckOutcome::Fail);
     if printed == DONE && fails { FAILED } else { printed }
 }
 
@@ -150,6 +150,6 @@ fn text(diagnosis: &Diagnosis) -> String {
         table.add_row([check.outcome.word(), &check.name, &format!("{}{remedy}", check.finding)]);
     }
     let count = |outcome| diagnosis.checks.iter().filter(|check| check.outcome == outcome).count();
-    let (ok, warn, fail) = (count(Outcome::Ok), count(Outcome::Warn), count(Outcome::Fail));
+    let (ok, warn, fail) = (count(CheckOutcome::Ok), count(CheckOutcome::Warn), count(CheckOutcome::Fail));
     format!("Node {}\n{}\n{ok} ok, {warn} to know, {fail} to mend\n", diagnosis.node, output::trimmed(&table))
 }

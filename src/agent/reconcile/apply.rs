@@ -26,7 +26,7 @@ pub struct StepFailed {
 
 /// What became of a batch of steps.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct StepsOutcome {
     /// Steps to try again.
     pub failed: Vec<StepFailed>,
     /// Captures and refreshes by parent: saved, or why not.
@@ -51,8 +51,8 @@ pub struct Executor {
 
 impl Executor {
     /// Carries out every step. `parents` are those of the snapshot that the steps were decided on.
-    pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> Outcome {
-        let mut outcome = Outcome::default();
+    pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> StepsOutcome {
+        let mut outcome = StepsOutcome::default();
         self.capturer.begin_round();
         for step in steps {
             self.one(step, parents, &mut outcome).await;
@@ -60,7 +60,7 @@ impl Executor {
         outcome
     }
 
-    async fn one(&mut self, step: Step, parents: &BTreeMap<PodKey, Parent>, outcome: &mut Outcome) {
+    async fn one(&mut self, step: Step, parents: &BTreeMap<PodKey, Parent>, outcome: &mut StepsOutcome) {
         match step {
             Step::Activate(keys) => outcome.each("activate", self.store.activate(&keys)),
             Step::Deactivate(keys) => outcome.each("deactivate", self.store.deactivate(&keys)),
@@ -118,7 +118,7 @@ impl Executor {
     }
 }
 
-impl Outcome {
+impl StepsOutcome {
     fn fail(&mut self, step: &'static str, on: &str, why: &(dyn std::error::Error + 'static)) {
         self.failed.push(StepFailed { step, on: on.to_owned(), why: chain(why) });
     }

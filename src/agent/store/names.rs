@@ -20,7 +20,7 @@ const HOLD_SUFFIX: &str = ".hold";
 
 /// Where a copy of a checkpoint can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum CopyPlace {
     /// `manifests/<ns>_<pod>.yaml`
     Active,
     /// `inactive-manifests/<ns>_<pod>.yaml`
@@ -29,7 +29,7 @@ pub(super) enum Place {
     Previous,
 }
 
-impl Place {
+impl CopyPlace {
     /// The file's path.
     pub(super) fn path(self, key: &PodKey) -> String {
         let stem = key.file_stem();

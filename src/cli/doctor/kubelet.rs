@@ -70,13 +70,13 @@ fn server(found: &Result<String, KubeletError>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Outcome;
+    use super::super::check::CheckOutcome;
     use super::*;
 
     #[test]
     fn a_kubelet_that_reads_elsewhere_fails_and_says_what_to_pass() {
         let check = static_pods(Ok(Some("/var/lib/rancher/pods".into())), Path::new("/etc/kubernetes/manifests"));
-        assert_eq!(check.outcome, Outcome::Fail);
+        assert_eq!(check.outcome, CheckOutcome::Fail);
         assert!(check.remedy.unwrap().contains("--manifests-dir=/var/lib/rancher/pods"));
     }
 
@@ -85,12 +85,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-        assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, Outcome::Ok);
+        assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, CheckOutcome::Ok);
     }
 
     #[test]
     fn what_cannot_be_seen_is_a_warning() {
-        assert_eq!(static_pods(Ok(None), Path::new("/m")).outcome, Outcome::Warn);
-        assert_eq!(identity(None, Path::new("/k")).outcome, Outcome::Warn);
+        assert_eq!(static_pods(Ok(None), Path::new("/m")).outcome, CheckOutcome::Warn);
+        assert_eq!(identity(None, Path::new("/k")).outcome, CheckOutcome::Warn);
     }
 }

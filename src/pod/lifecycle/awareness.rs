@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::moment::Observation;
 use crate::pod::key::ContainerId;
 use crate::pod::memory::KubeletMemory;
-use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, Source};
+use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, PodSource};
 
 /// What the kubelet can be expected to do without help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ struct ApiSourced {
 }
 
 fn api_sourced(node: &NodePods) -> ApiSourced {
-    let containers = || node.sandboxes.iter().filter(|s| s.source == Source::Api).flat_map(|s| &s.containers);
+    let containers = || node.sandboxes.iter().filter(|s| s.source == PodSource::Api).flat_map(|s| &s.containers);
     ApiSourced {
         all: containers().map(|c| c.id.clone()).collect(),
         running: containers().filter(|c| c.state == ContainerState::Running).map(|c| c.id.clone()).collect(),
