@@ -28,7 +28,7 @@ pub enum VolumeError {
     },
 }
 
-/// A file to be in a volume.
+/// What is to be written under one path of a volume.
 #[derive(Clone, Copy)]
 pub struct VolumeFile<'a> {
     /// Content.

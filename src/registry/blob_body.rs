@@ -24,7 +24,7 @@ const PIECE: usize = 1 << 20;
 /// Between the thread that reads and the socket.
 const WAITING: usize = 2;
 
-/// A request's body.
+/// What is sent with a request to the registry.
 pub(super) enum RequestBody {
     /// In memory; none when it was sent.
     Whole(Option<Bytes>),

@@ -29,7 +29,7 @@ pub enum BadReference {
     /// What stands before the first `/` is no host.
     #[error("{0:?} is no host: a name, an IPv4 address or an IPv6 one in brackets, with or without :PORT")]
     Host(String),
-    /// The repository is not one.
+    /// What stands between host and tag is no repository.
     #[error(
         "{0:?} is no repository: lower-case letters and digits in parts apart by /, within a part also . _ - between them"
     )]

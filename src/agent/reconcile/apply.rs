@@ -12,7 +12,7 @@ use crate::pod::key::PodKey;
 use crate::pod::parent::Parent;
 use crate::pod::plan::Step;
 
-/// A step that failed: which, on what, and why.
+/// A step that failed, to be reported and tried again.
 #[derive(Debug, thiserror::Error)]
 #[error("{step} {on}: {why}")]
 pub struct StepFailed {

@@ -24,7 +24,7 @@ struct Container {
     otherwise: String,
 }
 
-/// A running container.
+/// A container that a checkpoint can be taken of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningContainer {
     /// Its name in the pod.
