@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use pod_checkpointer::archive::metadata::{Engine, Metadata};
 use pod_checkpointer::image::push::push;
-use pod_checkpointer::registry::{Options, Reference, Registry};
+use pod_checkpointer::registry::{ImageReference, Registry, RegistryOptions};
 use table::{Table, shown};
 
 const MIB: u64 = 1 << 20;
@@ -104,9 +104,9 @@ fn fill(path: &Path, size: u64) -> io::Result<()> {
 
 fn pushed(archive: &Path, authority: &str) -> Result<Duration, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| why.to_string())?;
-    let options = Options { plain_http: vec![authority.to_owned()], ..Options::default() };
+    let options = RegistryOptions { plain_http: vec![authority.to_owned()], ..RegistryOptions::default() };
     let registry = Registry::new(options).map_err(|why| why.to_string())?;
-    let to = Reference::parse(&format!("{authority}/bench/archive:latest")).map_err(|why| why.to_string())?;
+    let to = ImageReference::parse(&format!("{authority}/bench/archive:latest")).map_err(|why| why.to_string())?;
     let file = File::open(archive).map_err(|why| why.to_string())?;
     let begin = Instant::now();
     let pushed = runtime.block_on(push(&registry, &to, file, &metadata(), &|_| {}));

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pod_checkpointer::serve::retention::archive_dir::ArchiveDir;
 use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
-use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::select::{Circumstances, SelectionScope, select};
 use pod_checkpointer::serve::retention::spec;
 
 /// Archives; another number as first argument that is one.
@@ -70,13 +70,13 @@ fn measure(many: usize) -> Result<(), Box<dyn std::error::Error>> {
     let spec = serde_json::json!({"maxCheckpointsPerContainer": KEPT});
     let policy = spec::read(&spec).map_err(|refused| format!("{refused:?}"))?.policy;
     timed("all of it held to the policy", || {
-        select(keeper.index(), &policy, &known, Scope::All);
+        select(keeper.index(), &policy, &known, SelectionScope::All);
         Ok(())
     })?;
     let name = sparse(&dir, many)?;
     timed("one event: a new archive, read and held to the policy", || {
         let touched = keeper.look(&[name.clone()].into())?;
-        select(keeper.index(), &policy, &known, Scope::Only(&touched));
+        select(keeper.index(), &policy, &known, SelectionScope::Only(&touched));
         Ok(())
     })?;
     let whole = timed("for comparison: some archives read whole", || read_whole(&dir, many.min(WHOLE)))?;

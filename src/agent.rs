@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::agent::config::Config;
+use crate::agent::config::AgentConfig;
 use crate::agent::http::health::Health;
 use crate::agent::http::{View, probe_socket, server};
 use crate::agent::metrics::Metrics;
@@ -15,7 +15,7 @@ use crate::agent::reconcile::apply::Executor;
 use crate::agent::reconcile::capture::{CaptureTerms, Capturer};
 use crate::agent::reconcile::capture_queue::CaptureQueue;
 use crate::agent::reconcile::observe::Observer;
-use crate::agent::reconcile::reconciler::{Ended, Reconciler};
+use crate::agent::reconcile::reconciler::{LoopEnd, Reconciler};
 use crate::agent::reconcile::run_state::RunState;
 use crate::agent::store::{Layout, Store};
 use crate::cluster::client::ApiClient;
@@ -49,7 +49,7 @@ const BEFORE_WAITING_AGAIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What cannot work on this node, with what to do; everything that can come back (API, runtime, disk) is waited for.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
     let stop = signals::stop()?;
     let stop = async move { tracing::info!("{}", stop.await) };
     run_until(config, stop).await
@@ -60,7 +60,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_until(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run_until(config: AgentConfig, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     for line in &config.ignored {
         tracing::info!("{line}");
     }
@@ -83,7 +83,7 @@ pub fn registry(metrics: &Metrics, requests: &RequestMetrics) -> Registry {
 
 /// What lives as long as this run.
 struct Agent {
-    config: Config,
+    config: AgentConfig,
     store: Arc<Store>,
     client: ApiClient,
     cri: Cri,
@@ -95,7 +95,7 @@ struct Agent {
 }
 
 impl Agent {
-    async fn assemble(config: Config) -> anyhow::Result<Self> {
+    async fn assemble(config: AgentConfig) -> anyhow::Result<Self> {
         let layout = Layout { etc: config.node.etc_dir.clone(), manifests: config.node.manifests_dir.clone() };
         let store = Arc::new(Store::open(&layout).unwrap_or_else(|why| {
             tracing::error!("{why}; what is saved is kept and brought back, nothing new is saved until that is mended");
@@ -142,11 +142,11 @@ impl Agent {
             });
             drop(lock);
             match ended {
-                Ended::SteppedDown => {
+                LoopEnd::SteppedDown => {
                     tracing::info!("stepped down for the DaemonSet's instance");
                     tokio::time::sleep(BEFORE_WAITING_AGAIN).await;
                 }
-                Ended::Left => {
+                LoopEnd::Left => {
                     tracing::info!("nothing of ours is left on this node; waiting to be stopped");
                     std::future::pending::<()>().await;
                 }
@@ -154,7 +154,7 @@ impl Agent {
         }
     }
 
-    async fn lead(&self) -> anyhow::Result<Ended> {
+    async fn lead(&self) -> anyhow::Result<LoopEnd> {
         tracing::info!("leading on this node");
         self.metrics.leading(true);
         self.view.send_modify(|view| Arc::make_mut(view).health.leads = true);
@@ -272,12 +272,12 @@ fn watch_or_look(directories: &[&Path], faults: &mut Vec<String>) -> (Changes, w
     (changes, receiver)
 }
 
-fn is_twin(config: &Config) -> bool {
+fn is_twin(config: &AgentConfig) -> bool {
     config.own.as_ref().is_some_and(|own| own.is_twin)
 }
 
 /// The operator's address, the kubelet's and the Service IP, all with the agent's own credentials.
-fn client_config(config: &Config, kubelet: &KubeletDir) -> ClientConfig {
+fn client_config(config: &AgentConfig, kubelet: &KubeletDir) -> ClientConfig {
     let mut servers = config.api.servers.clone();
     match kubelet.api_server(config.node.kubelet_kubeconfig.as_deref()) {
         Ok(server) => servers.push(server),
@@ -287,7 +287,7 @@ fn client_config(config: &Config, kubelet: &KubeletDir) -> ClientConfig {
     ClientConfig::in_pod(servers, Path::new(SERVICE_ACCOUNT_DIR), config.api.kubeconfig.clone())
 }
 
-async fn runtime(config: &Config, kubelet: &KubeletDir) -> anyhow::Result<Cri> {
+async fn runtime(config: &AgentConfig, kubelet: &KubeletDir) -> anyhow::Result<Cri> {
     let given = config.node.runtime_socket.as_ref().map(|path| path.to_string_lossy().into_owned());
     let kubelets = kubelet.config().ok().flatten().and_then(|c| c.container_runtime_endpoint);
     let sockets = cri_socket::candidates(given.as_deref(), kubelets.as_deref())?;

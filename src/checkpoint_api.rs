@@ -16,7 +16,7 @@ macro_rules! version {
 
 /// API group.
 pub const GROUP: &str = group!();
-/// Its one version.
+/// The one version of the group that there is.
 pub const VERSION: &str = version!();
 /// Both, as `apiVersion` has them.
 pub const GROUP_VERSION: &str = concat!(group!(), "/", version!());
@@ -55,7 +55,7 @@ pub const WAIT: &str = "wait";
 
 /// What a URL is of, every name decoded and none checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ApiPlace {
     /// The archives of a pod.
     Archives {
         /// Namespace of the pod.
@@ -69,7 +69,7 @@ pub enum Place {
         namespace: String,
         /// Name of the pod.
         pod: String,
-        /// One of its containers.
+        /// Name of the container within the pod.
         container: String,
     },
     /// A checkpoint that the query names.
@@ -91,20 +91,20 @@ pub struct BadEscape;
 ///
 /// # Errors
 /// It cannot be decoded.
-pub fn place(path: &str) -> Result<Option<Place>, BadEscape> {
+pub fn place(path: &str) -> Result<Option<ApiPlace>, BadEscape> {
     let segments: Option<Vec<String>> = path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect();
     let segments = segments.ok_or(BadEscape)?;
     let archives = || captures("", ARCHIVES_OF_CORE, &segments).or_else(|| captures(BASE_URL, ARCHIVES, &segments));
     let image = || captures("", IMAGE_OF_SERVICE, &segments).or_else(|| captures(BASE_URL, IMAGE, &segments));
     let found = if let Some([namespace, pod]) = archives() {
-        Some(Place::Archives { namespace, pod })
+        Some(ApiPlace::Archives { namespace, pod })
     } else if let Some([namespace, pod, container]) = image() {
-        Some(Place::Image { namespace, pod, container })
+        Some(ApiPlace::Image { namespace, pod, container })
     } else if let Some([namespace, identifier]) = captures(BASE_URL, CHECKPOINT, &segments) {
-        Some(Place::Checkpoint { namespace, identifier })
+        Some(ApiPlace::Checkpoint { namespace, identifier })
     } else {
         let one = captures("", CHECKPOINT_OF_SERVICE, &segments).or_else(|| captures(BASE_URL, CHECKPOINTS, &segments));
-        one.map(|[]: [String; 0]| Place::Checkpoints)
+        one.map(|[]: [String; 0]| ApiPlace::Checkpoints)
     };
     Ok(found)
 }
@@ -169,15 +169,15 @@ mod tests {
     fn what_is_made_is_what_is_read() {
         let (namespace, pod, container) = ("default".to_owned(), "counter".to_owned(), "main".to_owned());
         let of = |url: String| place(url.split('?').next().unwrap_or_default()).unwrap().unwrap();
-        let archives = Place::Archives { namespace: namespace.clone(), pod: pod.clone() };
+        let archives = ApiPlace::Archives { namespace: namespace.clone(), pod: pod.clone() };
         assert_eq!(of(archives_url("default", "counter")), archives);
-        let image = Place::Image { namespace: namespace.clone(), pod, container };
+        let image = ApiPlace::Image { namespace: namespace.clone(), pod, container };
         assert_eq!(of(image_url("default", "counter", "main")), image);
         for identifier in ["n1:0a", "../x?y", "%2f"] {
-            let one = Place::Checkpoint { namespace: namespace.clone(), identifier: identifier.to_owned() };
+            let one = ApiPlace::Checkpoint { namespace: namespace.clone(), identifier: identifier.to_owned() };
             assert_eq!(of(checkpoint_url("default", identifier)), one);
         }
-        assert_eq!(of(checkpoint_anywhere_url("n1:0a")), Place::Checkpoints);
+        assert_eq!(of(checkpoint_anywhere_url("n1:0a")), ApiPlace::Checkpoints);
     }
 
     #[test]

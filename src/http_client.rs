@@ -5,4 +5,4 @@
 mod exchange;
 pub mod tls;
 
-pub use exchange::{Answer, ExchangeLimits, Host, TlsFailure, WireError, exchange};
+pub use exchange::{ExchangeLimits, Host, HttpAnswer, TlsFailure, WireError, exchange};

@@ -16,7 +16,7 @@ use crate::registry::Descriptor;
 
 /// Of an index, which the tag names.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Of a manifest.
+/// Media type of an OCI image manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";

@@ -16,10 +16,10 @@ mod token;
 mod transport;
 mod upload;
 
-pub use client::{Options, Registry};
+pub use client::{Registry, RegistryOptions};
 pub use credentials::Credentials;
 pub use digest::{Descriptor, Digest};
 pub use error::RegistryError;
 pub use limits::RegistryLimits;
 pub use manifests::Manifest;
-pub use reference::Reference;
+pub use reference::ImageReference;

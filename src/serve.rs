@@ -192,7 +192,7 @@ impl Service {
 
     /// Holds the directory of archives to the policy, if there is one.
     async fn retain(&self, config: &ServeConfig, stop: impl Future<Output = ()>) {
-        let options = retention::Options {
+        let options = retention::RetentionOptions {
             directory: config.checkpoints.clone(),
             state: config.storage.join("retention"),
             node: config.node.clone(),

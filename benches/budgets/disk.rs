@@ -132,7 +132,7 @@ fn all_done<E: std::fmt::Display>(outcomes: Vec<(PodKey, Result<(), E>)>) -> Res
 }
 
 fn load(table: &mut Table, layout: &Layout) -> Result<(), String> {
-    let store = Store::read_only(layout);
+    let store = Store::at(layout);
     let found = store.load().map_err(|why| why.to_string())?;
     if found.checkpoints.len() != NODE_FULL || !found.unreadable.is_empty() {
         return Err(format!("{} checkpoints on disk, unreadable: {:?}", found.checkpoints.len(), found.unreadable));

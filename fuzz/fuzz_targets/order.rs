@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::node::kubelet_api::{Fault, errors};
-use pod_checkpointer::serve::jobs::archives::{Archives, Owner};
+use pod_checkpointer::serve::jobs::archives::{Archives, ArchiveOwner};
 use pod_checkpointer::serve::jobs::job::{Identifier, Job};
 use pod_checkpointer::serve::jobs::pod_target::PodTarget;
 use pod_checkpointer::serve::jobs::request::{ApiFlavor, PodPath, parse};
@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert!(errors::criu_line(text).is_none_or(|line| line.len() <= 4 * 300));
     let own = str::to_owned;
-    let owner = Owner { namespace: own("default"), pod: own("counter"), uid: own("u"), container: own("main") };
+    let owner = ArchiveOwner { namespace: own("default"), pod: own("counter"), uid: own("u"), container: own("main") };
     if let Ok(file) = Archives::named(text, &owner) {
         assert!(!file.contains('/') && file.starts_with("checkpoint-counter_default-main-"), "{file:?}");
     }

@@ -8,10 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::disk::open_dir::{Room, Stamp};
 use pod_checkpointer::serve::retention::effective_policy;
 use pod_checkpointer::serve::retention::effective_policy::EffectivePolicy;
-use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
-use pod_checkpointer::serve::retention::policy::Key;
+use pod_checkpointer::serve::retention::index::{Found, Index, SeenFile};
+use pod_checkpointer::serve::retention::policy::ContainerKey;
 use pod_checkpointer::serve::retention::policy_watch;
-use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::select::{Circumstances, SelectionScope, select};
 use pod_checkpointer::serve::retention::spec;
 
 const SECOND: i64 = 1_000_000_000;
@@ -23,9 +23,9 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         let pod = if hour % 2 == 0 { "web-0" } else { "web-1" };
         let at = i64::try_from(hour).expect("below 16") * 3600;
         let name = format!("checkpoint-{pod}_shop-web-{}.tar", Timestamp::from_second(at).expect("of this century"));
-        let found = Found::Whole { key: Arc::new(Key::new("shop", pod, "web")), checkpointed: None };
+        let found = Found::Whole { key: Arc::new(ContainerKey::new("shop", pod, "web")), checkpointed: None };
         let stamp = Stamp { inode: hour, size: 1 << 20, modified: at * SECOND, changed: at * SECOND };
-        index.put(&name, Seen { stamp, beside: None, found });
+        index.put(&name, SeenFile { stamp, beside: None, found });
         if hour == 1 {
             index.pin(&name, true);
         }
@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut known = Circumstances::at(Timestamp::from_second(100 * 3600).expect("of this century"));
     known.room = Some(Room { free: 1 << 20, capacity: 32 << 20 });
     known.gone = INDEX.containers().filter_map(|(key, _)| read.policy.owner(key)).collect();
-    let chosen = select(&INDEX, &read.policy, &known, Scope::All);
+    let chosen = select(&INDEX, &read.policy, &known, SelectionScope::All);
     assert!(chosen.iter().all(|deletion| !INDEX.is_pinned(&deletion.file)));
     assert!(chosen.is_sorted_by_key(|deletion| deletion.at));
     assert!(chosen.iter().all(|deletion| !deletion.why.to_string().contains('\n')));

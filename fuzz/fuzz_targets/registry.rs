@@ -4,14 +4,14 @@
 use libfuzzer_sys::fuzz_target;
 use pod_checkpointer::registry::challenge;
 use pod_checkpointer::registry::location::Target;
-use pod_checkpointer::registry::{Credentials, Digest, Reference};
+use pod_checkpointer::registry::{Credentials, Digest, ImageReference};
 
 fuzz_target!(|bytes: &[u8]| {
     drop(Credentials::from_docker_config(bytes).map(|read| read.login("r.example", "a/b/c").is_some()));
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(read) = Reference::parse(text) {
+    if let Ok(read) = ImageReference::parse(text) {
         let written = read.to_string();
-        assert_eq!(Reference::parse(&written).as_ref(), Ok(&read), "{written:?} of {text:?}");
+        assert_eq!(ImageReference::parse(&written).as_ref(), Ok(&read), "{written:?} of {text:?}");
     }
     if let Some(digest) = Digest::parse(text) {
         assert_eq!(digest.to_string(), text);

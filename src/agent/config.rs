@@ -9,7 +9,7 @@ use crate::config::checker::{Checker, given};
 use crate::config::{ApiConfig, ConfigError, Logs};
 use crate::dns_name::check_name;
 use crate::pod::key::PodKey;
-use crate::pod::snapshot::{Own, Scope};
+use crate::pod::snapshot::{OwnInstance, Scope};
 use crate::pod::timings::Timings;
 
 mod args;
@@ -19,8 +19,8 @@ pub use args::{NodeArgs, RunArgs, ScopeArgs};
 
 /// Everything `run` needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Name of this node.
+pub struct AgentConfig {
+    /// The name by which the API server knows this node.
     pub node_name: String,
     /// Where things are on it.
     pub node: NodeConfig,
@@ -29,7 +29,7 @@ pub struct Config {
     /// Whose pods are kept.
     pub scope: Scope,
     /// The agent itself, where it runs in a pod.
-    pub own: Option<Own>,
+    pub own: Option<OwnInstance>,
     /// Address of the leader's HTTP server, if wanted.
     pub listen: Option<SocketAddr>,
     /// Socket for `probe`. `None` outside a pod where its directory does not exist.
@@ -74,7 +74,7 @@ impl NodeConfig {
     }
 }
 
-impl Config {
+impl AgentConfig {
     /// Checks the arguments of `run` against one another and against what is on this node.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::watchdog::Watchdog;
 use crate::agent::http::View;
 use crate::agent::metrics;
 use crate::agent::metrics::Metrics;
-use crate::agent::reconcile::apply::Outcome;
+use crate::agent::reconcile::apply::StepsOutcome;
 use crate::agent::reconcile::capture::CaptureError;
 use crate::agent::reconcile::reconciler::PassObserver;
 use crate::agent::reconcile::run_state::RunState;
@@ -38,7 +38,7 @@ impl PassObserver for Reporter {
         self.view.send_modify(|view| Arc::make_mut(view).health.busy_since = Some(now));
     }
 
-    fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome) {
+    fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &StepsOutcome) {
         self.watchdog.idle();
         self.metrics.update(&decision.report);
         for failure in &outcome.failed {
@@ -87,8 +87,7 @@ fn document(snapshot: &Snapshot, decision: &Decision) -> StatusDoc {
         leader: Some(true),
         api: match &snapshot.api.answer {
             Answer::Listed(_) => "ok".to_owned(),
-            Answer::Refused(why) => format!("refused: {why}"),
-            Answer::OtherCluster(why) => format!("refused: {why}"),
+            Answer::Refused(why) | Answer::OtherCluster(why) => format!("refused: {why}"),
             Answer::Unavailable(why) => format!("unavailable: {why}"),
         },
         runtime: match &snapshot.runtime {

@@ -209,7 +209,7 @@ impl Store {
         }
     }
 
-    fn unusable(&self, place: names::Place, key: &PodKey, why: &str) -> StoreError {
+    fn unusable(&self, place: names::CopyPlace, key: &PodKey, why: &str) -> StoreError {
         StoreError::Unusable { path: self.files.locate(&place.path(key)), why: why.to_owned() }
     }
 }

@@ -16,7 +16,7 @@ pub const QUIET: Duration = Duration::from_secs(120);
 
 /// What may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum Completeness {
     /// It is whole.
     Complete(Box<Contents>),
     /// It has no end yet, and somebody may still be at it.
@@ -29,13 +29,13 @@ pub enum State {
 ///
 /// # Errors
 /// It cannot be read; or it is whole, and no container's checkpoint.
-pub fn read(file: &File) -> Result<State, ArchiveError> {
+pub fn read(file: &File) -> Result<Completeness, ArchiveError> {
     let changed = file.metadata()?.modified()?;
     Ok(match look(file)? {
-        Look::Whole(contents) => State::Complete(contents),
+        Look::Whole(contents) => Completeness::Complete(contents),
         // What follows the end stays there, so nobody need be waited for.
-        Look::Endless(_) if is_fresh(changed, SystemTime::now()) => State::BeingWritten,
-        Look::Endless(why) | Look::Followed(why) => State::Incomplete(why),
+        Look::Endless(_) if is_fresh(changed, SystemTime::now()) => Completeness::BeingWritten,
+        Look::Endless(why) | Look::Followed(why) => Completeness::Incomplete(why),
     })
 }
 
@@ -46,7 +46,7 @@ fn is_fresh(changed: SystemTime, now: SystemTime) -> bool {
 
 /// What one pass over it shows; of what it is not, in words for people.
 pub(super) enum Look {
-    /// It is whole.
+    /// Its end is there, and nothing behind it.
     Whole(Box<Contents>),
     /// The end has not come yet.
     Endless(String),

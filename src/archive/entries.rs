@@ -19,13 +19,13 @@ const LONGEST_EXTRA: u64 = 1 << 20;
 /// Programs fill the last record with zeros: 20 blocks, by the usual blocking factor.
 const RECORD: u64 = 20 * BLOCK;
 
-/// What an entry is.
+/// What kind of file an entry of the archive becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryKind {
     /// A regular file.
     File,
-    /// A directory.
+    /// A directory, which has no content.
     Directory,
     /// A hard or symbolic link.
     Link,

@@ -19,9 +19,9 @@ const LONGEST_UID: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
-    /// containerd.
+    /// Taken by containerd.
     Containerd,
-    /// CRI-O.
+    /// Taken by CRI-O.
     CriO,
 }
 

@@ -26,7 +26,7 @@ mod rights;
 mod runtime;
 mod selinux;
 
-use check::{Check, Outcome};
+use check::{Check, CheckOutcome};
 
 /// What `doctor` takes.
 #[derive(Debug, Clone, Args)]
@@ -91,7 +91,7 @@ pub(super) fn run(args: DoctorArgs) -> u8 {
         Format::Json => output::print_json(&diagnosis),
         Format::Table => output::print_bytes(text(&diagnosis).as_bytes()),
     };
-    let fails = diagnosis.checks.iter().any(|check| check.outcome == Outcome::Fail);
+    let fails = diagnosis.checks.iter().any(|check| check.outcome == CheckOutcome::Fail);
     if printed == DONE && fails { FAILED } else { printed }
 }
 
@@ -156,6 +156,6 @@ fn text(diagnosis: &Diagnosis) -> String {
         table.add_row([check.outcome.word(), &check.name, &format!("{}{remedy}", check.finding)]);
     }
     let count = |outcome| diagnosis.checks.iter().filter(|check| check.outcome == outcome).count();
-    let (ok, warn, fail) = (count(Outcome::Ok), count(Outcome::Warn), count(Outcome::Fail));
+    let (ok, warn, fail) = (count(CheckOutcome::Ok), count(CheckOutcome::Warn), count(CheckOutcome::Fail));
     format!("Node {}\n{}\n{ok} ok, {warn} to know, {fail} to mend\n", diagnosis.node, output::trimmed(&table))
 }

@@ -4,7 +4,7 @@ use anyhow::Error;
 
 use super::{DONE, FAILED, MISUSED, output, runtime};
 use crate::agent;
-use crate::agent::config::{Config, RunArgs};
+use crate::agent::config::{AgentConfig, RunArgs};
 use crate::cluster::config::ClientConfigError;
 use crate::logs;
 use crate::node::cri::CriError;
@@ -31,7 +31,7 @@ Exit codes: 0 told to stop; 1 it failed; 2 flags or files that cannot be used.";
 
 /// Runs the agent until it ends, and says what the exit code is.
 pub(super) fn run(args: RunArgs) -> u8 {
-    let config = match Config::from_args(args) {
+    let config = match AgentConfig::from_args(args) {
         Ok(config) => config,
         Err(why) => return output::failed(&why, MISUSED),
     };

@@ -67,7 +67,7 @@ pub fn pod_path(namespace: &str, pod: &str) -> String {
     format!("{}/{pod}", pods_path(Some(namespace)))
 }
 
-/// A pod.
+/// Reads a pod.
 pub async fn get_pod(client: &ApiClient, namespace: &str, pod: &str, limit: Duration) -> Result<Value, ApiError> {
     client.get(&pod_path(namespace, pod), "Pod", limit).await
 }
@@ -98,12 +98,12 @@ pub async fn list_pods_of_app<T>(
     client.read(&Call::get(path, Verb::List), limit, parse).await
 }
 
-/// A Node.
+/// Reads a Node.
 pub async fn get_node(client: &ApiClient, name: &str, limit: Duration) -> Result<Value, ApiError> {
     client.get(&format!("/api/v1/nodes/{name}"), "Node", limit).await
 }
 
-/// A Namespace.
+/// Reads a Namespace.
 pub async fn get_namespace(client: &ApiClient, name: &str, limit: Duration) -> Result<Value, ApiError> {
     client.get(&format!("/api/v1/namespaces/{name}"), "Namespace", limit).await
 }

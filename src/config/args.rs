@@ -20,7 +20,7 @@ pub struct ApiArgs {
     pub(super) kubernetes_service_port: Option<String>,
 }
 
-/// Logs.
+/// What is logged, and how.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogArgs {

@@ -12,11 +12,11 @@ use super::files::{FileError, Files, NewFile, Stat, parent};
 /// changed: an earlier process may have been killed before its fsync.
 pub struct DurabilityTracker<F> {
     inner: F,
-    dirs: Mutex<HashMap<String, Changes>>,
+    dirs: Mutex<HashMap<String, SyncState>>,
 }
 
 #[derive(Default, Clone, Copy)]
-struct Changes {
+struct SyncState {
     made: u64,
     durable: Option<u64>,
 }
@@ -27,7 +27,7 @@ impl<F: Files> DurabilityTracker<F> {
         Self { inner, dirs: Mutex::default() }
     }
 
-    fn dirs(&self) -> MutexGuard<'_, HashMap<String, Changes>> {
+    fn dirs(&self) -> MutexGuard<'_, HashMap<String, SyncState>> {
         // Counters are whole after every statement, so a panic elsewhere does not spoil them.
         self.dirs.lock()
     }

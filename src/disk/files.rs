@@ -17,6 +17,9 @@ pub struct FileError {
     pub cause: Arc<io::Error>,
 }
 
+/// What comes of a primitive operation.
+pub(super) type FileResult<T> = Result<T, FileError>;
+
 impl FileError {
     /// Names an operation and its path.
     pub fn new(operation: &'static str, path: PathBuf, cause: io::Error) -> Self {
@@ -70,7 +73,7 @@ pub enum FileKind {
 /// What is known of a name without following it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
-    /// What it is.
+    /// File, directory, link or something else.
     pub kind: FileKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,

@@ -14,7 +14,7 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use super::beneath;
-use super::files::FileError;
+use super::files::{FileError, FileResult};
 
 /// Two files with the same stamp are one, unchanged. Times are nanoseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,11 +58,9 @@ pub struct OpenDir {
     path: PathBuf,
 }
 
-type Outcome<T> = Result<T, FileError>;
-
 impl OpenDir {
     /// Opens it. Links on the way are the operator's.
-    pub fn open(path: &Path) -> Outcome<Self> {
+    pub fn open(path: &Path) -> FileResult<Self> {
         let open = || {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             nix::fcntl::open(path, flags, Mode::empty())
@@ -77,7 +75,7 @@ impl OpenDir {
     }
 
     /// Whether the other is not the same directory, whatever both are called.
-    pub fn is_another(&self, other: &Self) -> Outcome<bool> {
+    pub fn is_another(&self, other: &Self) -> FileResult<bool> {
         let same = |one: FileStat, other: FileStat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
         let (one, other) = (fstat(&self.dir), fstat(&other.dir));
         one.and_then(|one| Ok(!same(one, other?))).map_err(self.fail("look at", ""))
@@ -88,21 +86,21 @@ impl OpenDir {
     }
 
     /// The names in it, in no order. Those that are not UTF-8 are left out.
-    pub fn names(&self) -> Outcome<Vec<String>> {
+    pub fn names(&self) -> FileResult<Vec<String>> {
         beneath::names(&self.dir).map_err(self.fail("list", ""))
     }
 
     /// Of a regular file; `None`: no such name, or it is none.
-    pub fn stamp(&self, name: &str) -> Outcome<Option<Stamp>> {
+    pub fn stamp(&self, name: &str) -> FileResult<Option<Stamp>> {
         Ok(self.stat(name)?.filter(|stat| beneath::kind(stat) == SFlag::S_IFREG).map(|stat| stamp(&stat)))
     }
 
     /// Whether there is such a name, whatever it is.
-    pub fn has(&self, name: &str) -> Outcome<bool> {
+    pub fn has(&self, name: &str) -> FileResult<bool> {
         Ok(self.stat(name)?.is_some())
     }
 
-    fn stat(&self, name: &str) -> Outcome<Option<FileStat>> {
+    fn stat(&self, name: &str) -> FileResult<Option<FileStat>> {
         own(name).map_err(self.fail("look at", name))?;
         match fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -113,13 +111,13 @@ impl OpenDir {
     }
 
     /// A regular file, for reading.
-    pub fn file(&self, name: &str) -> Outcome<File> {
+    pub fn file(&self, name: &str) -> FileResult<File> {
         let open = || own(name).map_err(io::Error::from).and_then(|()| beneath::open_file(&self.dir, name));
         open().map_err(|cause| FileError::new("open", self.path.join(name), cause))
     }
 
     /// Removes a name that is no directory; one that is not there is gone already.
-    pub fn remove(&self, name: &str) -> Outcome<()> {
+    pub fn remove(&self, name: &str) -> FileResult<()> {
         let remove = || own(name).and_then(|()| unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir));
         match remove() {
             Ok(()) | Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Ok(()),
@@ -128,19 +126,19 @@ impl OpenDir {
     }
 
     /// Makes what was removed stay removed.
-    pub fn sync(&self) -> Outcome<()> {
+    pub fn sync(&self) -> FileResult<()> {
         fsync(&self.dir).map_err(self.fail("make durable", ""))
     }
 
     /// Room where it lies.
-    pub fn room(&self) -> Outcome<Room> {
+    pub fn room(&self) -> FileResult<Room> {
         let stat = fstatvfs(&self.dir).map_err(self.fail("measure the filesystem of", ""))?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
         Ok(Room { free: bytes(stat.blocks_available()), capacity: bytes(stat.blocks()) })
     }
 
     /// The right to delete in it, of one process at a time; `None`: another has it. Goes when dropped.
-    pub fn claim(&self) -> Outcome<Option<Claim>> {
+    pub fn claim(&self) -> FileResult<Option<Claim>> {
         let again = Self::open(&self.path)?;
         match Flock::lock(again.dir, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(Claim { _lock: lock })),

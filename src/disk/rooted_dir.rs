@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, linkat, symlinkat, unlinkat};
 
 use super::beneath;
-use super::files::{FileError, FileKind, Files, NewFile, Stat};
+use super::files::{FileError, FileKind, FileResult, Files, NewFile, Stat};
 use super::selinux::Labels;
 
 /// A root directory, and directories elsewhere that stand in for one of its own. The roots are opened anew for each
@@ -25,8 +25,6 @@ pub struct RootedDir {
     mounts: Vec<(String, PathBuf)>,
     labels: Option<Labels>,
 }
-
-type Outcome<T> = Result<T, FileError>;
 
 impl RootedDir {
     /// Everything beneath `root`. It need not exist yet.
@@ -42,14 +40,14 @@ impl RootedDir {
     }
 
     /// Labels what is made from now on, and what is there already.
-    pub fn labelled(mut self, labels: Labels) -> Outcome<Self> {
+    pub fn labelled(mut self, labels: Labels) -> FileResult<Self> {
         let trees = labels.trees().to_vec();
         self.labels = Some(labels);
         trees.iter().try_for_each(|tree| self.label_all(tree))?;
         Ok(self)
     }
 
-    fn label_all(&self, path: &str) -> Outcome<()> {
+    fn label_all(&self, path: &str) -> FileResult<()> {
         let Some(stat) = self.stat(path)? else { return Ok(()) };
         self.label(path)?;
         if stat.kind == FileKind::Dir {
@@ -58,7 +56,7 @@ impl RootedDir {
         Ok(())
     }
 
-    fn label(&self, path: &str) -> Outcome<()> {
+    fn label(&self, path: &str) -> FileResult<()> {
         let Some(labels) = &self.labels else { return Ok(()) };
         let (dir, name) = self.holder(path).map_err(self.fail("label", path))?;
         // The directory that was resolved beneath the root, whatever its path leads to by now.
@@ -88,7 +86,7 @@ impl RootedDir {
     }
 
     /// A regular file, to be read as a stream.
-    pub fn open_file(&self, path: &str) -> Outcome<File> {
+    pub fn open_file(&self, path: &str) -> FileResult<File> {
         let (root, beneath) = self.split(path);
         let open = || beneath::open_file(&open_root(root)?, beneath);
         open().map_err(|cause| FileError::new("open", self.locate(path), cause))
@@ -96,7 +94,7 @@ impl RootedDir {
 
     /// A new file in the root that has no name: however this process ends, nothing is left of it. `None`: this filesystem
     /// cannot.
-    pub fn unnamed(&self) -> Outcome<Option<Unnamed>> {
+    pub fn unnamed(&self) -> FileResult<Option<Unnamed>> {
         match self.open("", OFlag::O_WRONLY | OFlag::O_TMPFILE, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(fd) => Ok(Some(Unnamed(RealFile { file: File::from(fd), path: self.locate("") }))),
             // Of kernels and filesystems that do not know the flag.
@@ -106,7 +104,7 @@ impl RootedDir {
     }
 
     /// Gives it a name in the root, one that is not taken.
-    pub fn name(&self, unnamed: &Unnamed, name: &str) -> Outcome<()> {
+    pub fn name(&self, unnamed: &Unnamed, name: &str) -> FileResult<()> {
         let own = format!("/proc/self/fd/{}", unnamed.0.file.as_raw_fd());
         let link = || {
             let (dir, name) = self.holder(name)?;
@@ -132,14 +130,14 @@ impl Files for RootedDir {
         if beneath.is_empty() { root.to_owned() } else { root.join(beneath) }
     }
 
-    fn create(&self, path: &str) -> Outcome<Box<dyn NewFile>> {
+    fn create(&self, path: &str) -> FileResult<Box<dyn NewFile>> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
         let fd = self.open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(self.fail("create", path))?;
         self.label(path)?;
         Ok(Box::new(RealFile { file: File::from(fd), path: self.locate(path) }))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Outcome<()> {
+    fn rename(&self, from: &str, to: &str) -> FileResult<()> {
         let rename = || {
             let ((old, old_name), (new, new_name)) = (self.holder(from)?, self.holder(to)?);
             renameat(&old, old_name, &new, new_name)
@@ -147,7 +145,7 @@ impl Files for RootedDir {
         rename().map_err(self.fail("rename to", to))
     }
 
-    fn link(&self, from: &str, to: &str) -> Outcome<()> {
+    fn link(&self, from: &str, to: &str) -> FileResult<()> {
         let link = || {
             let ((old, old_name), (new, new_name)) = (self.holder(from)?, self.holder(to)?);
             linkat(&old, old_name, &new, new_name, AtFlags::empty())
@@ -155,44 +153,44 @@ impl Files for RootedDir {
         link().map_err(self.fail("link to", to))
     }
 
-    fn symlink(&self, target: &str, path: &str) -> Outcome<()> {
+    fn symlink(&self, target: &str, path: &str) -> FileResult<()> {
         let link = || self.holder(path).and_then(|(dir, name)| symlinkat(target, &dir, name));
         link().map_err(self.fail("link symbolically", path))?;
         self.label(path)
     }
 
-    fn remove_file(&self, path: &str) -> Outcome<()> {
+    fn remove_file(&self, path: &str) -> FileResult<()> {
         let remove = || self.holder(path).and_then(|(dir, name)| unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir));
         remove().map_err(self.fail("remove", path))
     }
 
-    fn remove_dir(&self, path: &str) -> Outcome<()> {
+    fn remove_dir(&self, path: &str) -> FileResult<()> {
         let remove = || self.holder(path).and_then(|(dir, name)| unlinkat(&dir, name, UnlinkatFlags::RemoveDir));
         remove().map_err(self.fail("remove directory", path))
     }
 
-    fn make_dir(&self, path: &str) -> Outcome<()> {
+    fn make_dir(&self, path: &str) -> FileResult<()> {
         let make = || self.holder(path).and_then(|(dir, name)| mkdirat(&dir, name, Mode::S_IRWXU));
         make().map_err(self.fail("make directory", path))?;
         self.label(path)
     }
 
-    fn set_dir_mode(&self, path: &str, mode: u32) -> Outcome<()> {
+    fn set_dir_mode(&self, path: &str, mode: u32) -> FileResult<()> {
         let set = || self.open_dir(path).and_then(|dir| fchmod(&dir, Mode::from_bits_truncate(mode)));
         set().map_err(self.fail("change the mode of", path))
     }
 
-    fn set_dir_group(&self, path: &str, gid: u32) -> Outcome<()> {
+    fn set_dir_group(&self, path: &str, gid: u32) -> FileResult<()> {
         let set = || self.open_dir(path).and_then(|dir| own(&dir, None, Some(gid)));
         set().map_err(self.fail("change the group of", path))
     }
 
-    fn sync_dir(&self, path: &str) -> Outcome<()> {
+    fn sync_dir(&self, path: &str) -> FileResult<()> {
         let sync = || self.open_dir(path).and_then(|dir| fsync(&dir));
         sync().map_err(self.fail("make durable", path))
     }
 
-    fn read(&self, path: &str, limit: u64) -> Outcome<Vec<u8>> {
+    fn read(&self, path: &str, limit: u64) -> FileResult<Vec<u8>> {
         let fail = |cause| FileError::new("read", self.locate(path), cause);
         let file = self.open_file(path)?;
         let mut bytes = Vec::new();
@@ -203,18 +201,18 @@ impl Files for RootedDir {
         Ok(bytes)
     }
 
-    fn read_link(&self, path: &str) -> Outcome<String> {
+    fn read_link(&self, path: &str) -> FileResult<String> {
         let read = || self.holder(path).and_then(|(dir, name)| readlinkat(&dir, name));
         let target = read().map_err(self.fail("read link", path))?;
         target.into_string().map_err(|_| self.fail("read link", path)(Errno::EILSEQ))
     }
 
-    fn list(&self, path: &str) -> Outcome<Vec<String>> {
+    fn list(&self, path: &str) -> FileResult<Vec<String>> {
         let list = || beneath::names(&self.open_dir(path)?);
         list().map_err(self.fail("list", path))
     }
 
-    fn stat(&self, path: &str) -> Outcome<Option<Stat>> {
+    fn stat(&self, path: &str) -> FileResult<Option<Stat>> {
         let stat = || {
             if self.split(path).1.is_empty() {
                 return fstat(&self.open_dir(path)?);
@@ -290,21 +288,21 @@ impl RealFile {
 }
 
 impl NewFile for RealFile {
-    fn write(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn write(&mut self, bytes: &[u8]) -> FileResult<()> {
         let written = self.file.write_all(bytes);
         written.map_err(self.fail("write"))
     }
 
-    fn set_mode(&mut self, mode: u32) -> Outcome<()> {
+    fn set_mode(&mut self, mode: u32) -> FileResult<()> {
         fchmod(&self.file, Mode::from_bits_truncate(mode))
             .map_err(|errno| self.fail("change the mode of")(errno.into()))
     }
 
-    fn set_owner(&mut self, uid: Option<u32>, gid: Option<u32>) -> Outcome<()> {
+    fn set_owner(&mut self, uid: Option<u32>, gid: Option<u32>) -> FileResult<()> {
         own(&self.file, uid, gid).map_err(|errno| self.fail("change the owner of")(errno.into()))
     }
 
-    fn sync(&mut self) -> Outcome<()> {
+    fn sync(&mut self) -> FileResult<()> {
         self.file.sync_all().map_err(self.fail("make durable"))
     }
 }

@@ -116,7 +116,7 @@ impl TlsFailure {
 
 /// An answer whose body has still to be read. Dropping it closes the connection.
 #[derive(Debug)]
-pub struct Answer {
+pub struct HttpAnswer {
     host: String,
     head: http::response::Parts,
     body: Incoming,
@@ -134,7 +134,7 @@ impl Drop for Connection {
     }
 }
 
-impl Answer {
+impl HttpAnswer {
     /// HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
         self.head.status
@@ -183,7 +183,7 @@ impl Answer {
 }
 
 /// Sends `request`, whose URI is the path and query alone, over a new connection. `Host` is set here.
-pub async fn exchange<B>(host: &Host, mut request: Request<B>, limits: ExchangeLimits) -> Result<Answer, WireError>
+pub async fn exchange<B>(host: &Host, mut request: Request<B>, limits: ExchangeLimits) -> Result<HttpAnswer, WireError>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -206,7 +206,7 @@ where
         return Err(WireError::Silent { host: shown, limit: limits.answer });
     };
     let (head, body) = answer.map_err(|why| broken(chain(&why)))?.into_parts();
-    Ok(Answer { host: shown, head, body, silence: limits.silence, _connection: connection })
+    Ok(HttpAnswer { host: shown, head, body, silence: limits.silence, _connection: connection })
 }
 
 /// As `Host:` has it: without the port that the scheme implies.

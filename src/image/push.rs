@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{INDEX, MANIFEST};
 use crate::archive::metadata::Metadata;
-use crate::registry::{Digest, Reference, Registry, RegistryError};
+use crate::registry::{Digest, ImageReference, Registry, RegistryError};
 
 /// What is in the registry now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,7 +56,7 @@ const SEALED: &[u8] = b"age-encryption.org/";
 /// is pushed again with the same name is replaced by the same.
 pub async fn push(
     registry: &Registry,
-    reference: &Reference,
+    reference: &ImageReference,
     archive: File,
     metadata: &Metadata,
     progress: &(dyn Fn(u64) + Sync),
@@ -68,7 +68,7 @@ pub async fn push(
 
 async fn whole(
     registry: &Registry,
-    reference: &Reference,
+    reference: &ImageReference,
     archive: File,
     metadata: &Metadata,
     progress: &(dyn Fn(u64) + Sync),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::cri_proto as proto;
 use crate::pod::annotation;
 use crate::pod::key::{ContainerId, PodKey, SandboxId, Uid};
-use crate::pod::runtime::{Container, ContainerState, NodePods, Sandbox, Source};
+use crate::pod::runtime::{Container, ContainerState, NodePods, PodSource, Sandbox};
 
 const POD_NAME: &str = "io.kubernetes.pod.name";
 const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
@@ -40,8 +40,8 @@ pub(super) fn node_pods(sandboxes: Vec<proto::PodSandbox>, containers: Vec<proto
 fn sandbox(raw: proto::PodSandbox) -> Option<Sandbox> {
     let ready = raw.state == proto::PodSandboxState::SandboxReady as i32;
     let source = match raw.annotations.get(annotation::CONFIG_SOURCE)?.as_str() {
-        "api" => Source::Api,
-        _ => Source::Static,
+        "api" => PodSource::Api,
+        _ => PodSource::Static,
     };
     Some(Sandbox {
         pod: PodKey::new(raw.labels.get(POD_NAMESPACE)?, raw.labels.get(POD_NAME)?).ok()?,

@@ -5,7 +5,7 @@ use futures::stream::{StreamExt, iter};
 
 use super::cri::Cri;
 use super::kubelet::KubeletDir;
-use super::pull_records::{Access, PullRecords};
+use super::pull_records::{ImageAccess, PullRecords};
 use crate::pod::runtime::{ImagePresence, ImageRefs, Images};
 
 /// Questions to the runtime at one time.
@@ -20,8 +20,8 @@ pub async fn look_up(cri: &Cri, kubelet: &KubeletDir, refs: &ImageRefs) -> Image
             let presence = match cri.image_id(image).await {
                 Ok(None) => ImagePresence::Absent,
                 Ok(Some(id)) => match records.as_ref().map(|r| r.access(image, &id)) {
-                    Ok(Ok(Access::Free)) => ImagePresence::Present,
-                    Ok(Ok(Access::Repull)) => ImagePresence::PulledWithSecret,
+                    Ok(Ok(ImageAccess::Free)) => ImagePresence::Present,
+                    Ok(Ok(ImageAccess::Repull)) => ImagePresence::PulledWithSecret,
                     Ok(Err(why)) => ImagePresence::Unknown(why.to_string()),
                     Err(why) => ImagePresence::Unknown(why.to_string()),
                 },

@@ -217,7 +217,8 @@ fn cluster_in(path: &Path, text: &str) -> Result<Cluster, KubeletError> {
     let mut cluster = at
         .map(|at| config.clusters.swap_remove(at).cluster)
         .ok_or_else(|| KubeletError::NoServer { path: path.to_owned() })?;
-    cluster.server = cluster.server.trim().to_owned();
+    let server = cluster.server.trim().to_owned();
+    cluster.server = server;
     if cluster.server.is_empty() { Err(KubeletError::NoServer { path: path.to_owned() }) } else { Ok(cluster) }
 }
 

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::http_client::tls;
 use crate::http_client::tls::{TlsError, Trust};
-use crate::http_client::{Answer, ExchangeLimits, Host, WireError, exchange};
+use crate::http_client::{ExchangeLimits, Host, HttpAnswer, WireError, exchange};
 
 pub mod errors;
 
@@ -127,7 +127,7 @@ impl KubeletApi {
         cluster: &Path,
         own: &Path,
         limits: ExchangeLimits,
-    ) -> Result<Answer, KubeletApiError> {
+    ) -> Result<HttpAnswer, KubeletApiError> {
         let mut stranger = None;
         if let Ok(authorities) = tls::certificates_of(cluster) {
             match self.ask(path, Trust::Authorities(authorities), limits).await {
@@ -143,7 +143,7 @@ impl KubeletApi {
         self.ask(path, Trust::Exactly(certificate), limits).await.map_err(|why| named(why, own))
     }
 
-    async fn ask(&self, path: &str, trust: Trust, limits: ExchangeLimits) -> Result<Answer, KubeletApiError> {
+    async fn ask(&self, path: &str, trust: Trust, limits: ExchangeLimits) -> Result<HttpAnswer, KubeletApiError> {
         let (certificate, key) = &self.0.certificate;
         let identity =
             if certificate.exists() && key.exists() { Some(tls::identity_of(certificate, key)?) } else { None };

@@ -13,7 +13,7 @@ use crate::hex::Hex;
 
 /// What the kubelet will do when a pod without credentials names an image of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum ImageAccess {
     /// The image may be used without asking for credentials.
     Free,
     /// Pull it again first, which needs the registry and fails there without credentials.
@@ -56,22 +56,22 @@ impl PullRecords {
     }
 
     /// For an image as a pod writes it, and the runtime's id of it.
-    pub fn access(&self, image: &str, id: &str) -> Result<Access, KubeletError> {
-        let Some(dir) = &self.dir else { return Ok(Access::Free) };
+    pub fn access(&self, image: &str, id: &str) -> Result<ImageAccess, KubeletError> {
+        let Some(dir) = &self.dir else { return Ok(ImageAccess::Free) };
         let path = dir.join("pulled").join(file_name(id));
         let record = match read(&path)?.map(|text| parse::<Record>(&path, "ImagePulledRecord", &text)) {
             // What the kubelet cannot read it takes for no permission.
-            Some(Err(_)) => return Ok(Access::Repull),
+            Some(Err(_)) => return Ok(ImageAccess::Repull),
             Some(Ok(record)) if record.image_ref == id => Some(record),
             _ => None,
         };
         let by_kubelet = record.is_some() || dir.join("pulling").join(file_name(image)).exists();
         if !self.verifies(image, by_kubelet) {
-            return Ok(Access::Free);
+            return Ok(ImageAccess::Free);
         }
         let open =
             record.is_some_and(|r| r.credential_mapping.get(name(image)).is_some_and(|c| c.node_pods_accessible));
-        Ok(if open { Access::Free } else { Access::Repull })
+        Ok(if open { ImageAccess::Free } else { ImageAccess::Repull })
     }
 
     /// `imagePullCredentialsVerificationPolicy`: does the kubelet ask for credentials at all?

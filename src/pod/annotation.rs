@@ -61,7 +61,7 @@ annotations! {
 
 /// Prefix of the annotations that the kubelet itself puts on every pod it runs.
 pub(crate) const KUBELET_PREFIX: &str = "kubernetes.io/config.";
-/// Prefix of our own.
+/// No prefix of an operator keeps an annotation that begins so: these are ours to write.
 const OWN_PREFIX: &str = "checkpointer.alpha.coreos.com/";
 
 /// The value of an annotation of a raw pod, where it is text.

@@ -57,7 +57,7 @@ pub struct TokenRef {
 pub struct Wanted {
     /// Secrets and ConfigMaps.
     pub objects: BTreeSet<ObjectRef>,
-    /// Tokens.
+    /// Tokens of ServiceAccounts.
     pub tokens: BTreeSet<TokenRef>,
 }
 

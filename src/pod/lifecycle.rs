@@ -47,7 +47,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
     };
     let mut pass = Pass::begin(snapshot, disk, memory, timings, now);
     let mut plan = StepPlan::default();
-    let own = self_checkpoint::Own::find(&pass);
+    let own = self_checkpoint::OwnPods::find(&pass);
     let leaving = own.decide(&mut pass, &mut plan);
     let displaced = displace::displaced(&pass);
     let keys: BTreeSet<PodKey> = disk.checkpoints.keys().chain(pass.parents.keys()).cloned().collect();
@@ -352,7 +352,7 @@ fn replace_legacy(pass: &Pass, plan: &mut StepPlan) {
 }
 
 /// Assets go only when no twin runs from them.
-fn remove_orphans(pass: &Pass, own: &self_checkpoint::Own, plan: &mut StepPlan) {
+fn remove_orphans(pass: &Pass, own: &self_checkpoint::OwnPods, plan: &mut StepPlan) {
     for key in &pass.disk.orphans {
         if pass.twin_alive(key) == Some(false) && !own.is_this_instance(key) {
             plan.then.push(Step::RemoveAssets(key.clone()));

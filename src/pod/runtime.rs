@@ -13,7 +13,7 @@ pub struct NodePods {
 
 /// Where the kubelet got a pod from: annotation `kubernetes.io/config.source` that it puts on every sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum PodSource {
     /// `api`
     Api,
     /// `file` or `http`: a static pod.
@@ -30,7 +30,7 @@ pub struct Sandbox {
     /// Label `io.kubernetes.pod.uid`.
     pub uid: Uid,
     /// Where the kubelet got the pod from.
-    pub source: Source,
+    pub source: PodSource,
     /// Has the parent's annotation `checkpointer.alpha.coreos.com/checkpoint: "true"`.
     pub annotated: bool,
     /// Value of `checkpointer.alpha.coreos.com/checkpoint-of`, where there is one.
@@ -63,9 +63,9 @@ pub struct Container {
 pub enum ContainerState {
     /// Created, not started.
     Created,
-    /// Running.
+    /// Its process runs.
     Running,
-    /// Exited.
+    /// Its process has ended.
     Exited,
     /// The runtime does not know.
     Unknown,

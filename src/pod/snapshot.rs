@@ -205,7 +205,7 @@ pub enum Scheduling {
 
 /// The agent itself among the pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnInstance {
     /// Parent key of this instance: `POD_NAMESPACE`/`POD_NAME` (a twin's is its parent's).
     pub key: PodKey,
     /// The agent runs as the twin.
@@ -218,7 +218,7 @@ pub struct Snapshot {
     /// The name by which the API server knows this node.
     pub node_name: String,
     /// The agent itself, where it runs in a pod.
-    pub own: Option<Own>,
+    pub own: Option<OwnInstance>,
     /// Which namespaces [`Answer::Listed`] is complete for.
     pub scope: Scope,
     /// The API server's last answer.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::PodKey;
 use super::report::{PodReport, Report};
-use crate::pod::runtime::{ContainerState, NodePods, Sandbox, Source};
+use crate::pod::runtime::{ContainerState, NodePods, PodSource, Sandbox};
 
 /// One node's status. Every field may be missing when read, so that a bare [`Report`] can be read too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -79,11 +79,11 @@ impl StatusDoc {
 pub fn running(node: &NodePods, key: &PodKey) -> Running {
     let runs = |s: &&Sandbox| s.ready && s.containers.iter().any(|c| c.state == ContainerState::Running);
     let is_twin = |s: &Sandbox| {
-        s.source == Source::Static
+        s.source == PodSource::Static
             && s.pod.namespace() == key.namespace()
             && s.checkpoint_of.as_deref() == Some(key.name())
     };
-    let parent = node.sandboxes.iter().filter(runs).any(|s| s.source == Source::Api && s.pod == *key);
+    let parent = node.sandboxes.iter().filter(runs).any(|s| s.source == PodSource::Api && s.pod == *key);
     let twin = node.sandboxes.iter().filter(runs).any(is_twin);
     match (parent, twin) {
         (true, true) => Running::Both,

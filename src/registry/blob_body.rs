@@ -24,8 +24,8 @@ const PIECE: usize = 1 << 20;
 /// Between the thread that reads and the socket.
 const WAITING: usize = 2;
 
-/// A request's body.
-pub(super) enum Payload {
+/// What is sent with a request to the registry.
+pub(super) enum RequestBody {
     /// In memory; none when it was sent.
     Whole(Option<Bytes>),
     /// From a file.
@@ -41,13 +41,13 @@ pub(super) enum Payload {
 pub(super) type ReadTask = JoinHandle<Result<Option<Digest>, RegistryError>>;
 
 /// Begins to read `source`, which had `size` bytes.
-pub(super) fn stream(source: Arc<File>, size: u64, sent: Arc<AtomicU64>) -> (Payload, ReadTask) {
+pub(super) fn stream(source: Arc<File>, size: u64, sent: Arc<AtomicU64>) -> (RequestBody, ReadTask) {
     let (sender, pieces) = mpsc::channel(WAITING);
     let reading = tokio::task::spawn_blocking(move || {
         // An error is nobody listening any more: whoever sends the body has given up.
         read(&source, size, &mut |piece| sender.blocking_send(piece).is_ok())
     });
-    (Payload::Stream { pieces, left: size, sent }, reading)
+    (RequestBody::Stream { pieces, left: size, sent }, reading)
 }
 
 /// Reads it for its digest alone.
@@ -114,7 +114,7 @@ impl Drop for Piece {
     }
 }
 
-impl Body for Payload {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -13,7 +13,7 @@ use super::error::RegistryError;
 use super::limits::RegistryLimits;
 use super::location::Origin;
 use super::manifests::{self, Manifest};
-use super::reference::{Reference, host_and_port};
+use super::reference::{ImageReference, host_and_port};
 use super::retry::Retry;
 use super::token::{GrantedRights, RepositoryPath};
 use super::transport::{RegistryRequest, Transport, confirmed};
@@ -23,7 +23,7 @@ use crate::http_client::tls::Trust;
 
 /// How registries are spoken to.
 #[derive(Default)]
-pub struct Options {
+pub struct RegistryOptions {
     /// `HOST[:PORT]` of registries, and of the places that they lead to, that speak plain HTTP; nobody else is asked so.
     pub plain_http: Vec<String>,
     /// CAs besides the public ones.
@@ -41,7 +41,7 @@ pub struct Registry {
 
 impl Registry {
     /// Connects to nobody yet.
-    pub fn new(options: Options) -> Result<Self, RegistryError> {
+    pub fn new(options: RegistryOptions) -> Result<Self, RegistryError> {
         let plain = |text: &String| {
             let (host, port) = host_and_port(text).ok_or_else(|| RegistryError::PlainHost(text.clone()))?;
             Ok((host, port.unwrap_or(80)))
@@ -57,7 +57,7 @@ impl Registry {
         &self.transport.limits
     }
 
-    fn place(&self, reference: &Reference) -> RepositoryPath {
+    fn place(&self, reference: &ImageReference) -> RepositoryPath {
         let (host, port) = (reference.host.as_str(), reference.port);
         let plain = self.transport.plain.iter().any(|(name, number)| name == host && *number == port.unwrap_or(80));
         // Docker Hub's name is not that of its registry.
@@ -69,7 +69,7 @@ impl Registry {
     }
 
     /// Whether the registry has a blob.
-    pub async fn has_blob(&self, reference: &Reference, digest: Digest) -> Result<bool, RegistryError> {
+    pub async fn has_blob(&self, reference: &ImageReference, digest: Digest) -> Result<bool, RegistryError> {
         let what = format!("look for {digest} in {reference}");
         let place = self.place(reference);
         let mut retry = Retry::at(what.clone(), &self.transport.limits);
@@ -81,7 +81,7 @@ impl Registry {
     }
 
     /// Has the registry take over a blob from another of its repositories. False: it would rather have it uploaded.
-    pub async fn mount(&self, reference: &Reference, from: &str, digest: Digest) -> Result<bool, RegistryError> {
+    pub async fn mount(&self, reference: &ImageReference, from: &str, digest: Digest) -> Result<bool, RegistryError> {
         let what = format!("mount {digest} from {from} in {reference}");
         let place = RepositoryPath { also: Some(from.to_owned()), ..self.place(reference) };
         let mut retry = Retry::at(what.clone(), &self.transport.limits);
@@ -114,7 +114,7 @@ impl Registry {
     /// bytes of it are under way; the number begins anew with another attempt.
     pub async fn upload(
         &self,
-        reference: &Reference,
+        reference: &ImageReference,
         source: File,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Descriptor, RegistryError> {
@@ -130,7 +130,7 @@ impl Registry {
     }
 
     /// Puts a small blob there, unless it is there.
-    pub async fn upload_bytes(&self, reference: &Reference, bytes: &[u8]) -> Result<Descriptor, RegistryError> {
+    pub async fn upload_bytes(&self, reference: &ImageReference, bytes: &[u8]) -> Result<Descriptor, RegistryError> {
         let of = Descriptor::of(bytes);
         let what = format!("upload {} to {reference}", of.digest);
         let place = self.place(reference);
@@ -145,7 +145,7 @@ impl Registry {
     /// Puts a manifest under a tag or its own digest, and reads it back.
     pub async fn put_manifest(
         &self,
-        reference: &Reference,
+        reference: &ImageReference,
         name: &str,
         media_type: &str,
         bytes: &[u8],
@@ -164,7 +164,7 @@ impl Registry {
     }
 
     /// What a tag or digest stands for; none if nothing does.
-    pub async fn manifest(&self, reference: &Reference, name: &str) -> Result<Option<Manifest>, RegistryError> {
+    pub async fn manifest(&self, reference: &ImageReference, name: &str) -> Result<Option<Manifest>, RegistryError> {
         let what = format!("read {name} of {}", manifests::at(reference));
         let place = self.place(reference);
         let mut retry = Retry::at(what.clone(), &self.transport.limits);

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use super::digest::Digest;
 use super::error::RegistryError;
-use super::reference::Reference;
+use super::reference::ImageReference;
 use super::token::RepositoryPath;
 use super::transport::{RegistryRequest, Transport, confirmed};
 
@@ -15,7 +15,7 @@ use super::transport::{RegistryRequest, Transport, confirmed};
 pub struct Manifest {
     /// Media type, as the registry says it.
     pub media_type: String,
-    /// Byte for byte.
+    /// As they came, byte for byte: the digest is of them.
     pub bytes: Bytes,
     /// Digest of the bytes, computed here.
     pub digest: Digest,
@@ -80,6 +80,6 @@ pub(super) async fn read_once(
 }
 
 /// A repository, for errors.
-pub(super) fn at(reference: &Reference) -> String {
+pub(super) fn at(reference: &ImageReference) -> String {
     format!("{}/{}", reference.authority(), reference.repository)
 }

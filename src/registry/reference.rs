@@ -7,7 +7,7 @@ use std::fmt;
 
 /// An image's address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Reference {
+pub struct ImageReference {
     /// A name in lower case or an IP address, an IPv6 one without its brackets.
     pub host: String,
     /// None is the one that the scheme implies.
@@ -26,10 +26,10 @@ pub enum BadReference {
         "{0:?} names no registry: write HOST/REPOSITORY:TAG, such as docker.io/USER/NAME:TAG or 10.0.0.5:5000/NAME:TAG"
     )]
     NoHost(String),
-    /// The host is not one.
+    /// What stands before the first `/` is no host.
     #[error("{0:?} is no host: a name, an IPv4 address or an IPv6 one in brackets, with or without :PORT")]
     Host(String),
-    /// The repository is not one.
+    /// What stands between host and tag is no repository.
     #[error(
         "{0:?} is no repository: lower-case letters and digits in parts apart by /, within a part also . _ - between them"
     )]
@@ -37,7 +37,7 @@ pub enum BadReference {
     /// Docker Hub keeps nothing at its top.
     #[error("docker.io/{0} belongs to nobody: write docker.io/USER/{0}")]
     NoUser(String),
-    /// The tag is not one.
+    /// What stands after the last `:` is no tag.
     #[error("{0:?} is no tag: at most 128 letters, digits, . _ -, not beginning with . or -")]
     Tag(String),
     /// A digest cannot be chosen.
@@ -54,7 +54,7 @@ const LONGEST_TAG: usize = 128;
 /// Of the DNS (RFC 1035).
 const LONGEST_LABEL: usize = 63;
 
-impl Reference {
+impl ImageReference {
     /// Reads `HOST[:PORT]/REPOSITORY[:TAG]`.
     pub fn parse(text: &str) -> Result<Self, BadReference> {
         if text.len() > LONGEST + LONGEST_TAG + 1 {
@@ -92,7 +92,7 @@ impl Reference {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.authority(), self.repository, self.tag)
     }

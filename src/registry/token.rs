@@ -39,12 +39,12 @@ impl RepositoryPath {
 
 /// The value of an `Authorization` header.
 #[derive(Clone)]
-pub(super) struct Access {
+pub(super) struct AuthorizationHeader {
     pub(super) header: Zeroizing<String>,
     until: Option<Instant>,
 }
 
-impl Access {
+impl AuthorizationHeader {
     /// One that does not expire.
     pub(super) fn lasting(header: Zeroizing<String>) -> Self {
         Self { header, until: None }
@@ -64,7 +64,7 @@ pub(super) struct BearerTokenRequest {
 /// What to do about a challenge.
 pub(super) enum AuthPlan {
     /// An `Authorization` that is there already.
-    Use(Access),
+    Use(AuthorizationHeader),
     /// Ask a token server first.
     Fetch(BearerTokenRequest),
     /// Nobody here has a name that could be given.
@@ -86,23 +86,23 @@ const MOST: usize = 64;
 
 /// Rights that were given, by server and scope.
 #[derive(Default)]
-pub(super) struct GrantedRights(Mutex<HashMap<(Origin, String), Access>>);
+pub(super) struct GrantedRights(Mutex<HashMap<(Origin, String), AuthorizationHeader>>);
 
 impl GrantedRights {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Origin, String), Access>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Origin, String), AuthorizationHeader>> {
         // Nothing that could panic happens while it is held.
         self.0.lock()
     }
 
     /// What was given for this repository, unless it is about to expire.
-    pub(super) fn get(&self, place: &RepositoryPath) -> Option<Access> {
+    pub(super) fn get(&self, place: &RepositoryPath) -> Option<AuthorizationHeader> {
         let all = self.lock();
         let access = all.get(&(place.origin.clone(), place.scope()))?;
         access.until.is_none_or(|until| until > Instant::now()).then(|| access.clone())
     }
 
     /// Remembers what the repository takes, until it expires.
-    pub(super) fn put(&self, place: &RepositoryPath, access: &Access) {
+    pub(super) fn put(&self, place: &RepositoryPath, access: &AuthorizationHeader) {
         let mut all = self.lock();
         if all.len() >= MOST {
             all.clear();
@@ -141,7 +141,7 @@ pub(super) fn plan(place: &RepositoryPath, challenge: &Challenge, credentials: &
             return AuthPlan::InClear(place.origin.clone());
         }
         let header = own.and_then(Login::basic);
-        return header.map_or(AuthPlan::Nobody, |header| AuthPlan::Use(Access::lasting(header)));
+        return header.map_or(AuthPlan::Nobody, |header| AuthPlan::Use(AuthorizationHeader::lasting(header)));
     };
     let base = Target::new(place.origin.clone(), "/");
     let Ok(mut target) = base.resolve(realm) else { return AuthPlan::Nowhere };
@@ -204,13 +204,16 @@ struct Given {
 }
 
 /// Reads a token server's answer; `now` is when it was asked.
-pub(super) fn read(answer: &[u8], now: Instant) -> Option<Access> {
+pub(super) fn read(answer: &[u8], now: Instant) -> Option<AuthorizationHeader> {
     let given: Given = serde_json::from_slice(answer).ok()?;
     let token = Zeroizing::new(given.token.filter(|token| !token.is_empty()).or(given.access_token)?);
     let fits = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
     let lasts = given.expires_in.map_or(USUAL, Duration::from_secs).min(Duration::from_secs(24 * 3600));
     let until = now + lasts.saturating_sub(MARGIN.min(lasts / 4));
-    fits.then(|| Access { header: Zeroizing::new(format!("Bearer {}", token.as_str())), until: Some(until) })
+    fits.then(|| AuthorizationHeader {
+        header: Zeroizing::new(format!("Bearer {}", token.as_str())),
+        until: Some(until),
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::blob_body::Payload;
+use super::blob_body::RequestBody;
 use super::challenge;
 use super::credentials::Credentials;
 use super::digest::Digest;
@@ -19,9 +19,9 @@ use super::error::RegistryError;
 use super::limits::RegistryLimits;
 use super::location::{Origin, Target};
 use super::retry::LONGEST_PAUSE;
-use super::token::{self, Access, AuthPlan, GrantedRights, RepositoryPath};
+use super::token::{self, AuthPlan, AuthorizationHeader, GrantedRights, RepositoryPath};
 use crate::http_client;
-use crate::http_client::{Answer, Host, TlsFailure, WireError};
+use crate::http_client::{Host, HttpAnswer, TlsFailure, WireError};
 
 /// A registry leads to its storage, seldom further.
 const REDIRECTS: usize = 3;
@@ -65,14 +65,14 @@ impl Transport {
         &self,
         place: &RepositoryPath,
         question: &RegistryRequest,
-    ) -> Result<Answer, RegistryError> {
+    ) -> Result<HttpAnswer, RegistryError> {
         let mut question = question.clone();
         let reads = matches!(question.method, Method::GET | Method::HEAD);
         let (mut challenged, mut followed, mut fresh) = (false, 0, None);
         loop {
             let at_home = question.target.origin == place.origin;
             let access = if at_home { fresh.clone().or_else(|| self.held.get(place)) } else { None };
-            let answer = self.send(&question, access.as_ref(), Payload::Whole(Some(question.body.clone()))).await?;
+            let answer = self.send(&question, access.as_ref(), RequestBody::Whole(Some(question.body.clone()))).await?;
             if answer.status() == StatusCode::UNAUTHORIZED && at_home && !challenged {
                 challenged = true;
                 self.held.forget(place);
@@ -94,8 +94,8 @@ impl Transport {
         &self,
         place: &RepositoryPath,
         question: &RegistryRequest,
-        body: Payload,
-    ) -> Result<Answer, RegistryError> {
+        body: RequestBody,
+    ) -> Result<HttpAnswer, RegistryError> {
         let at_home = question.target.origin == place.origin;
         let access = if at_home { self.held.get(place) } else { None };
         let answer = self.send(question, access.as_ref(), body).await?;
@@ -110,9 +110,9 @@ impl Transport {
     async fn send(
         &self,
         question: &RegistryRequest,
-        access: Option<&Access>,
-        body: Payload,
-    ) -> Result<Answer, RegistryError> {
+        access: Option<&AuthorizationHeader>,
+        body: RequestBody,
+    ) -> Result<HttpAnswer, RegistryError> {
         let host = self.host(&question.target.origin, &question.what)?;
         let unsent = |why: &dyn std::fmt::Display| RegistryError::Nonsense {
             what: question.what.clone(),
@@ -120,9 +120,9 @@ impl Transport {
         };
         let mut limits = self.limits.exchange();
         let whole = match &body {
-            Payload::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len)),
+            RequestBody::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len)),
             // Its sender watches it.
-            Payload::Stream { .. } => None,
+            RequestBody::Stream { .. } => None,
         };
         if whole.is_none() {
             limits.answer = self.limits.total;
@@ -156,13 +156,13 @@ impl Transport {
     }
 
     /// Where an answer leads, if it leads anywhere.
-    fn redirected(&self, question: &RegistryRequest, answer: &Answer) -> Option<Result<Target, RegistryError>> {
+    fn redirected(&self, question: &RegistryRequest, answer: &HttpAnswer) -> Option<Result<Target, RegistryError>> {
         matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308)
             .then(|| self.next(&question.target, answer)?.ok_or_else(|| missing(&question.what, "Location")))
     }
 
     /// The place that `Location` names, if it may be gone to.
-    pub(super) fn next(&self, from: &Target, answer: &Answer) -> Result<Option<Target>, RegistryError> {
+    pub(super) fn next(&self, from: &Target, answer: &HttpAnswer) -> Result<Option<Target>, RegistryError> {
         let Some(location) = answer.header(&LOCATION) else { return Ok(None) };
         let host = from.origin.authority();
         let target = from.resolve(location).map_err(|why| RegistryError::Location { host: host.clone(), why })?;
@@ -182,7 +182,12 @@ impl Transport {
     }
 
     /// Gets the right that `answer`, a 401, asks for.
-    async fn authorize(&self, place: &RepositoryPath, answer: Answer, what: &str) -> Result<Access, RegistryError> {
+    async fn authorize(
+        &self,
+        place: &RepositoryPath,
+        answer: HttpAnswer,
+        what: &str,
+    ) -> Result<AuthorizationHeader, RegistryError> {
         let headers: Vec<String> = answer
             .headers()
             .get_all(WWW_AUTHENTICATE)
@@ -217,7 +222,7 @@ impl Transport {
         place: &RepositoryPath,
         token_request: token::BearerTokenRequest,
         what: &str,
-    ) -> Result<Access, RegistryError> {
+    ) -> Result<AuthorizationHeader, RegistryError> {
         self.host(&token_request.target.origin, &place.origin.authority())?;
         let what = format!("get a token from {} to {what}", token_request.target.origin.authority());
         let mut question = RegistryRequest::new(Method::GET, token_request.target, &what);
@@ -226,9 +231,9 @@ impl Transport {
             question.content = Some("application/x-www-form-urlencoded".to_owned());
             question.body = Bytes::copy_from_slice(form.as_bytes());
         }
-        let access = token_request.header.map(Access::lasting);
+        let access = token_request.header.map(AuthorizationHeader::lasting);
         let asked = Instant::now();
-        let body = Payload::Whole(Some(question.body.clone()));
+        let body = RequestBody::Whole(Some(question.body.clone()));
         let answer = self.send(&question, access.as_ref(), body).await?;
         match answer.status() {
             StatusCode::OK => {}
@@ -244,7 +249,7 @@ impl Transport {
     }
 
     /// What to say of a 401 that stays one.
-    pub(super) async fn unauthorized(&self, place: &RepositoryPath, answer: Answer, what: &str) -> RegistryError {
+    pub(super) async fn unauthorized(&self, place: &RepositoryPath, answer: HttpAnswer, what: &str) -> RegistryError {
         let host = place.authority.clone();
         let known = self.credentials.login(&place.authority, &place.repository).is_some();
         let remedy = if known {
@@ -262,7 +267,7 @@ impl Transport {
     }
 
     /// What to say of any other no.
-    pub(super) async fn refused(&self, answer: Answer, what: &str) -> RegistryError {
+    pub(super) async fn refused(&self, answer: HttpAnswer, what: &str) -> RegistryError {
         let status = answer.status();
         let after = answer.header(&RETRY_AFTER).and_then(|after| after.trim().parse().ok());
         let after = after.map(|seconds| std::time::Duration::from_secs(seconds).min(LONGEST_PAUSE));
@@ -271,7 +276,7 @@ impl Transport {
 
     /// The error codes in an answer (distribution spec, "Error Codes"), in brackets and without anything secret. Anything
     /// else that stands there is left out: it may be a page, and from anybody.
-    async fn said(&self, answer: Answer) -> String {
+    async fn said(&self, answer: HttpAnswer) -> String {
         let Ok(bytes) = answer.bytes(LONGEST_WORD).await else { return String::new() };
         let Ok(Said { errors }) = serde_json::from_slice(&bytes) else { return String::new() };
         let one =
@@ -285,7 +290,7 @@ impl Transport {
 }
 
 /// A registry need not say what it has; if it does, that must be right.
-pub(super) fn confirmed(answer: &Answer, digest: Digest, what: &str) -> Result<(), RegistryError> {
+pub(super) fn confirmed(answer: &HttpAnswer, digest: Digest, what: &str) -> Result<(), RegistryError> {
     const HEADER: http::HeaderName = http::HeaderName::from_static("docker-content-digest");
     match answer.header(&HEADER) {
         Some(found) if Digest::parse(found.trim()) != Some(digest) => {

@@ -18,7 +18,7 @@ use super::error::RegistryError;
 use super::location::Target;
 use super::token::RepositoryPath;
 use super::transport::{RegistryRequest, Transport, confirmed, missing};
-use crate::http_client::{Answer, WireError};
+use crate::http_client::{HttpAnswer, WireError};
 
 const OCTETS: &str = "application/octet-stream";
 /// How often it is looked how far it has come.
@@ -113,7 +113,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends the whole file; with its digest, if it was read to the end.
-    async fn send_stream(&self, method: Method, target: Target) -> Result<(Answer, Option<Digest>), RegistryError> {
+    async fn send_stream(&self, method: Method, target: Target) -> Result<(HttpAnswer, Option<Digest>), RegistryError> {
         let sent = Arc::new(AtomicU64::new(0));
         let (body, reading) = blob_body::stream(Arc::clone(&self.source), self.size, Arc::clone(&sent));
         let mut request = RegistryRequest::new(method, target, &self.what);
@@ -216,7 +216,7 @@ async fn session(transport: &Transport, place: &RepositoryPath, what: &str) -> R
 async fn created(
     transport: &Transport,
     place: &RepositoryPath,
-    answer: Answer,
+    answer: HttpAnswer,
     digest: Digest,
     what: &str,
 ) -> Result<(), RegistryError> {

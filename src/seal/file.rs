@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Recipient, SealError, UnsealError, seal, unseal};
-use crate::archive::complete::{self, State};
+use crate::archive::complete::{self, Completeness};
 use crate::archive::name::SEALED;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::disk::atomic;
@@ -100,11 +100,11 @@ fn whole(recipient: &Recipient, archive: &Path) -> Result<(File, Sidecar), SealE
     let file = File::open(archive).map_err(|why| broken(why.into()))?;
     let incomplete = |why| SealError::Incomplete { path: archive.to_owned(), why };
     let contents = match complete::read(&file).map_err(broken)? {
-        State::Complete(contents) => contents,
-        State::BeingWritten => {
+        Completeness::Complete(contents) => contents,
+        Completeness::BeingWritten => {
             return Err(incomplete("it is still being written; try again when it is done".to_owned()));
         }
-        State::Incomplete(why) => return Err(incomplete(why)),
+        Completeness::Incomplete(why) => return Err(incomplete(why)),
     };
     let sidecar = Sidecar::new(contents.metadata, contents.size, recipient.subject().to_owned());
     Ok((file, sidecar))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::checker::{Checker, given};
 use crate::config::{ApiConfig, ConfigError, LogFormat, Logs, Problem};
 use crate::serve::jobs::limits;
-use crate::serve::retention::Source;
+use crate::serve::retention::PolicySource;
 
 mod args;
 mod variables;
@@ -48,7 +48,7 @@ pub struct ServeConfig {
     /// Where images go, and how.
     pub registry: RegistryArgs,
     /// Where the policy of retention is from.
-    pub retention: Source,
+    pub retention: PolicySource,
     /// How the API server is reached.
     pub api: ApiConfig,
     /// Directory with the credentials of our ServiceAccount.
@@ -146,7 +146,7 @@ impl ServeConfig {
                 pull_secret: check.pull_secret(args.pull_secret),
                 limit: check.push_timeout(given(args.push_timeout)),
             },
-            retention: args.retention_policy.map_or(Source::Resources, Source::File),
+            retention: args.retention_policy.map_or(PolicySource::Resources, PolicySource::File),
             api: check.api(args.api),
             service_account: args.service_account_dir,
             peer_token: args.peer_token,
@@ -197,7 +197,7 @@ impl Checker {
             return String::new();
         };
         // Any tag does: the job's is put there.
-        if let Err(why) = crate::registry::reference::Reference::parse(&format!("{prefix}:0")) {
+        if let Err(why) = crate::registry::reference::ImageReference::parse(&format!("{prefix}:0")) {
             self.unusable("--image-prefix", prefix.clone(), why.to_string());
         }
         prefix

@@ -33,16 +33,16 @@ const UNTOLD: usize = 16;
 
 /// Where the policy is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum PolicySource {
     /// The resources of the cluster.
     Resources,
-    /// A file.
+    /// A file in YAML, read again and again.
     File(PathBuf),
 }
 
 /// What retention has to know of its node.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RetentionOptions {
     /// The kubelet's directory of archives, as it is mounted here.
     pub directory: PathBuf,
     /// A directory of its own, on a disk: the index and the last good policy. It is made if it is not there.
@@ -50,7 +50,7 @@ pub struct Options {
     /// The name by which the API server knows the node.
     pub node: String,
     /// Where the policy is from.
-    pub source: Source,
+    pub source: PolicySource,
     /// When what is done.
     pub pace: sweeper::SweepTimings,
 }
@@ -58,34 +58,34 @@ pub struct Options {
 /// All of retention, until `stop` is over; then what is under way is brought to its end and the index written down. Without
 /// `api` there are no resources, no orphans, and nobody is told but the log.
 pub async fn start(
-    options: Options,
+    options: RetentionOptions,
     api: Option<ApiClient>,
     in_use: Arc<dyn sweeper::InUse>,
     metrics: metrics::RetentionMetrics,
     stop: impl Future<Output = ()>,
 ) {
-    let Options { directory, state, node, source, pace } = options;
+    let RetentionOptions { directory, state, node, source, pace } = options;
     let own = state.clone();
     if let Ok(Err(why)) = tokio::task::spawn_blocking(move || archive_dir::prepare(&own)).await {
         tracing::warn!(%why, "retention remembers nothing between runs");
     }
-    let first = if source == Source::Resources {
+    let first = if source == PolicySource::Resources {
         policy_watch::at_first(&state)
     } else {
         effective_policy::EffectivePolicy::default()
     };
     let (effective, effective_changes) = watch::channel(Arc::new(first));
-    let (reporting, reports) = watch::channel((source != Source::Resources).then(BTreeSet::new));
+    let (reporting, reports) = watch::channel((source != PolicySource::Resources).then(BTreeSet::new));
     let (sweep_status, hears) = watch::channel(Arc::default());
     let (done, dones) = mpsc::channel(UNTOLD);
     let follows = async {
         match (source, api.clone()) {
-            (Source::File(path), _) => policy_watch::file(path, effective).await,
-            (Source::Resources, Some(api)) => {
-                let findings = policy_watch::Findings { effective, reporting };
+            (PolicySource::File(path), _) => policy_watch::file(path, effective).await,
+            (PolicySource::Resources, Some(api)) => {
+                let findings = policy_watch::PolicySinks { effective, reporting };
                 policy_watch::resources(api, state.clone(), findings).await;
             }
-            (Source::Resources, None) => {}
+            (PolicySource::Resources, None) => {}
         }
         // Whatever happens to the policy's source, the sweeper decides when it is over.
         std::future::pending::<()>().await;

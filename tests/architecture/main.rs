@@ -1,6 +1,7 @@
 //! The rules of the code, held by a test that does not link it: sizes, names, who may import whom, and that what decides
 //! touches nothing.
 
+mod comments;
 mod imports;
 mod layers;
 mod source;

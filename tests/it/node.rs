@@ -10,7 +10,7 @@ use pod_checkpointer::node::cri_proto as proto;
 use pod_checkpointer::node::images::look_up;
 use pod_checkpointer::node::kubelet::KubeletDir;
 use pod_checkpointer::pod::key::SandboxId;
-use pod_checkpointer::pod::runtime::{ContainerState, ImagePresence, NodePods, Source};
+use pod_checkpointer::pod::runtime::{ContainerState, ImagePresence, NodePods, PodSource};
 
 const PARENT: (&str, &str, &str) = ("kube-system", "apiserver-1", "uid-1");
 
@@ -64,13 +64,13 @@ async fn a_list_shows_pods_as_the_kubelet_labelled_them() {
     let [parent, twin] = pods.sandboxes.as_slice() else { panic!("{pods:?}") };
 
     assert_eq!((parent.id.0.as_str(), parent.pod.to_string().as_str()), (sandbox.as_str(), "kube-system/apiserver-1"));
-    assert_eq!((parent.uid.0.as_str(), parent.source, parent.ready), ("uid-1", Source::Api, true));
+    assert_eq!((parent.uid.0.as_str(), parent.source, parent.ready), ("uid-1", PodSource::Api, true));
     assert!(parent.annotated && parent.checkpoint_of.is_none() && parent.created_at > 0);
     let [main] = parent.containers.as_slice() else { panic!("{parent:?}") };
     assert_eq!((main.id.0.as_str(), main.name.as_str()), (container.as_str(), "main"));
     assert_eq!((main.state, main.restarts), (ContainerState::Running, 3));
 
-    assert_eq!((twin.source, twin.ready, twin.annotated), (Source::Static, false, false));
+    assert_eq!((twin.source, twin.ready, twin.annotated), (PodSource::Static, false, false));
     assert_eq!(twin.checkpoint_of.as_deref(), Some("apiserver-1"));
 }
 

@@ -9,7 +9,7 @@ use std::io::Write;
 
 use pod_checkpointer::archive::metadata::{Engine, Metadata};
 use pod_checkpointer::image::push::{PushError, Pushed, push};
-use pod_checkpointer::registry::{Reference, Registry, RegistryError};
+use pod_checkpointer::registry::{ImageReference, Registry, RegistryError};
 
 /// A file that holds so many bytes, no two pieces alike.
 fn archive(length: usize) -> (File, Vec<u8>) {
@@ -38,7 +38,7 @@ fn metadata() -> Metadata {
     }
 }
 
-async fn pushed(registry: &Registry, to: &Reference, length: usize) -> Result<Pushed, PushError> {
+async fn pushed(registry: &Registry, to: &ImageReference, length: usize) -> Result<Pushed, PushError> {
     push(registry, to, archive(length).0, &metadata(), &|_| {}).await
 }
 

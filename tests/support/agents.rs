@@ -7,12 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use pod_checkpointer::agent;
-use pod_checkpointer::agent::config::Config;
+use pod_checkpointer::agent::config::AgentConfig;
 use pod_checkpointer::agent::http::probe_socket;
 use pod_checkpointer::agent::http::probe_socket::Question;
 use pod_checkpointer::pod::annotation;
 use pod_checkpointer::pod::key::PodKey;
-use pod_checkpointer::pod::snapshot::Own;
+use pod_checkpointer::pod::snapshot::OwnInstance;
 use tokio::sync::oneshot;
 
 use super::machine::{Sandbox, Shared, State};
@@ -28,7 +28,7 @@ pub struct RunningAgent {
 
 impl RunningAgent {
     /// Starts one.
-    pub fn start(config: Config) -> Self {
+    pub fn start(config: AgentConfig) -> Self {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -63,7 +63,7 @@ impl Drop for RunningAgent {
 
 /// Containers of the node whose process is the agent: where one runs, an instance does.
 pub struct AgentPods {
-    config: Config,
+    config: AgentConfig,
     probes: PathBuf,
     /// By container.
     running: Mutex<BTreeMap<String, Instance>>,
@@ -81,7 +81,7 @@ struct Instance {
 
 impl AgentPods {
     /// Instances get this configuration, and their own place in it.
-    pub fn new(config: Config, root: &Path) -> io::Result<Self> {
+    pub fn new(config: AgentConfig, root: &Path) -> io::Result<Self> {
         let probes = root.join("probes");
         std::fs::create_dir(&probes)?;
         Ok(Self { config, probes, running: Mutex::default() })
@@ -107,8 +107,8 @@ impl AgentPods {
         // Its environment says the parent's name also in the twin.
         let name = sandbox.annotations.get(annotation::CHECKPOINT_OF).map_or(sandbox.name(), String::as_str);
         let key = PodKey::new(sandbox.namespace(), name).expect("the kubelet runs pods with proper names");
-        let own = Some(Own { key, is_twin: sandbox.is_static() });
-        let config = Config { own, probe_socket: Some(probe.clone()), ..self.config.clone() };
+        let own = Some(OwnInstance { key, is_twin: sandbox.is_static() });
+        let config = AgentConfig { own, probe_socket: Some(probe.clone()), ..self.config.clone() };
         Instance { pod: sandbox.pod(), probe, ready: false, _process: RunningAgent::start(config) }
     }
 

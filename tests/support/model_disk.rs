@@ -373,7 +373,7 @@ impl ModelFile {
     fn run_on_content(&self, what: &'static str, act: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) -> Outcome<()> {
         self.run(what, |node| {
             if let Body::File { now, durable } = &mut node.body {
-                act(now, durable)
+                act(now, durable);
             }
         })
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pod_checkpointer::agent::config::{Config, NodeConfig};
+use pod_checkpointer::agent::config::{AgentConfig, NodeConfig};
 use pod_checkpointer::config::{ApiConfig, LogFormat, Logs};
 use pod_checkpointer::pod::snapshot::Scope;
 use pod_checkpointer::pod::status::{PodStatus, StatusDoc};
@@ -55,7 +55,7 @@ pub struct Site {
     /// The kubelet.
     pub kubelet: Arc<FakeKubelet>,
     /// What the agent is started with.
-    pub config: Config,
+    pub config: AgentConfig,
     ties: JoinHandle<()>,
     dir: TempDir,
 }
@@ -276,8 +276,8 @@ pub fn kubeconfig(server: &str, credentials: &Value) -> String {
     .to_string()
 }
 
-fn config(root: &Path, kubelet: &FakeKubelet) -> Config {
-    Config {
+fn config(root: &Path, kubelet: &FakeKubelet) -> AgentConfig {
+    AgentConfig {
         node_name: NODE.to_owned(),
         node: NodeConfig {
             manifests_dir: kubelet.settings().manifests.clone(),

@@ -10,8 +10,8 @@ use pod_checkpointer::pod::lifecycle::decide;
 use pod_checkpointer::pod::memory::Memory;
 use pod_checkpointer::pod::parent::{Parent, Standing};
 use pod_checkpointer::pod::plan::{Decision, Step};
-use pod_checkpointer::pod::runtime::{Container, ContainerState, KubeletIdentity, NodePods, Sandbox, Source};
-use pod_checkpointer::pod::snapshot::{Answer, Api, Inventory, OnDisk, Own, Scope, Snapshot};
+use pod_checkpointer::pod::runtime::{Container, ContainerState, KubeletIdentity, NodePods, PodSource, Sandbox};
+use pod_checkpointer::pod::snapshot::{Answer, Api, Inventory, OnDisk, OwnInstance, Scope, Snapshot};
 use pod_checkpointer::pod::timings::Timings;
 use serde_json::json;
 
@@ -65,7 +65,7 @@ impl World {
 
     /// Its own instance, `ns/<name>`, of DaemonSet `agent`.
     pub fn agent(&mut self, name: &str, is_twin: bool) {
-        self.snapshot.own = Some(Own { key: key(name), is_twin });
+        self.snapshot.own = Some(OwnInstance { key: key(name), is_twin });
     }
 
     pub fn later(&mut self, secs: u64) {
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    fn put(&mut self, pod: PodKey, uid: Uid, source: Source, state: Option<ContainerState>) {
+    fn put(&mut self, pod: PodKey, uid: Uid, source: PodSource, state: Option<ContainerState>) {
         self.serial += 1;
         let serial = self.serial;
         let container = |state| Container {
@@ -182,7 +182,7 @@ impl World {
             id: SandboxId(format!("box-{}-{serial}", pod.name())),
             uid,
             source,
-            annotated: source == Source::Api,
+            annotated: source == PodSource::Api,
             checkpoint_of: None,
             ready: true,
             created_at: serial,
@@ -194,7 +194,7 @@ impl World {
 
     /// The parent gets a new sandbox with its container in this state (`None`: not created yet).
     pub fn parent_starts(&mut self, name: &str, state: Option<ContainerState>) {
-        self.put(key(name), uid(name), Source::Api, state);
+        self.put(key(name), uid(name), PodSource::Api, state);
     }
 
     /// The parent's container of the newest sandbox changes its state.
@@ -206,7 +206,7 @@ impl World {
 
     pub fn twin_runs(&mut self, name: &str) {
         let pod = key(name).twin("n1");
-        self.put(pod.clone(), uid(pod.name()), Source::Static, Some(ContainerState::Running));
+        self.put(pod.clone(), uid(pod.name()), PodSource::Static, Some(ContainerState::Running));
     }
 
     /// Every sandbox of the pod dies and stays listed.

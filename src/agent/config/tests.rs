@@ -25,12 +25,12 @@ fn node() -> TempDir {
     dir
 }
 
-fn parse(root: &Path, more: &[&str]) -> Result<Config, ConfigError> {
+fn parse(root: &Path, more: &[&str]) -> Result<AgentConfig, ConfigError> {
     let etc = format!("--etc-dir={}", root.display());
     let manifests = format!("--manifests-dir={}/manifests", root.display());
     let probe = format!("--probe-socket={}/probe.sock", root.display());
     let line = ["run", &etc, &manifests, &probe];
-    Config::from_args(Line::try_parse_from(line.iter().chain(more)).unwrap().run)
+    AgentConfig::from_args(Line::try_parse_from(line.iter().chain(more)).unwrap().run)
 }
 
 fn error(more: &[&str]) -> String {
@@ -118,7 +118,7 @@ fn one_clear_error_says_what_to_do(#[case] flag: &str, #[case] expected: &str) {
             line.push(given);
         }
     }
-    let error = Config::from_args(Line::try_parse_from(line).unwrap().run).unwrap_err();
+    let error = AgentConfig::from_args(Line::try_parse_from(line).unwrap().run).unwrap_err();
     assert_eq!(error.problems.len(), 1, "{error}");
     let text = error.to_string();
     assert!(text.contains(expected), "{text}");

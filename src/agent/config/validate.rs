@@ -11,10 +11,15 @@ use super::{NodeConfig, own_key};
 use crate::config::Problem;
 use crate::config::checker::{Checker, given, plain};
 use crate::dns_name::check_name;
-use crate::pod::snapshot::{Own, Scope};
+use crate::pod::snapshot::{OwnInstance, Scope};
 
 impl Checker {
-    pub(super) fn own(&mut self, name: Option<String>, namespace: Option<String>, source: Option<&str>) -> Option<Own> {
+    pub(super) fn own(
+        &mut self,
+        name: Option<String>,
+        namespace: Option<String>,
+        source: Option<&str>,
+    ) -> Option<OwnInstance> {
         let is_twin = match source {
             None | Some("api") => false,
             Some("file") => true,
@@ -25,7 +30,7 @@ impl Checker {
         };
         match (name, namespace) {
             (Some(name), Some(namespace)) => match own_key(&namespace, &name) {
-                Ok(key) => Some(Own { key, is_twin }),
+                Ok(key) => Some(OwnInstance { key, is_twin }),
                 Err(why) => {
                     self.unusable("--pod-name", name, why);
                     None

@@ -13,7 +13,7 @@ use crate::pod::key::PodKey;
 use crate::pod::parent::Parent;
 use crate::pod::plan::Step;
 
-/// A step that failed: which, on what, and why.
+/// A step that failed, to be reported and tried again.
 #[derive(Debug, thiserror::Error)]
 #[error("{step} {on}: {why}")]
 pub struct StepFailed {
@@ -27,7 +27,7 @@ pub struct StepFailed {
 
 /// What became of a batch of steps.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct StepsOutcome {
     /// Steps to try again.
     pub failed: Vec<StepFailed>,
     /// Parents to be saved or refreshed, beside the passes.
@@ -52,8 +52,8 @@ pub struct Executor {
 
 impl Executor {
     /// Carries out every step. `parents` are those of the snapshot that the steps were decided on.
-    pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> Outcome {
-        let mut outcome = Outcome::default();
+    pub async fn carry_out(&mut self, steps: Vec<Step>, parents: &BTreeMap<PodKey, Parent>) -> StepsOutcome {
+        let mut outcome = StepsOutcome::default();
         let mut occupied = BTreeSet::new();
         for step in steps {
             let (pod, failures) = (removed_from(&step), outcome.failed.len());
@@ -67,7 +67,7 @@ impl Executor {
         outcome
     }
 
-    async fn one(&mut self, step: Step, parents: &BTreeMap<PodKey, Parent>, outcome: &mut Outcome) {
+    async fn one(&mut self, step: Step, parents: &BTreeMap<PodKey, Parent>, outcome: &mut StepsOutcome) {
         match step {
             Step::Activate(keys) => outcome.each("activate", self.store.activate(&keys)),
             Step::Deactivate(keys) => outcome.each("deactivate", self.store.deactivate(&keys)),
@@ -125,7 +125,7 @@ fn removed_from(step: &Step) -> Option<PodKey> {
     }
 }
 
-impl Outcome {
+impl StepsOutcome {
     /// Those of which nothing else runs, as far as the steps before went well; the others are tried again.
     fn free(&mut self, keys: Vec<PodKey>, occupied: &BTreeSet<PodKey>) -> Vec<PodKey> {
         let (occupied, free): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| occupied.contains(key));

@@ -57,7 +57,7 @@ impl CaptureError {
 /// What sanitising needs to know and the pod does not say.
 #[derive(Debug, Clone)]
 pub struct CaptureTerms {
-    /// Name of this node.
+    /// The name by which the API server knows this node.
     pub node_name: String,
     /// Host and port to freeze as `KUBERNETES_SERVICE_HOST` and `_PORT`.
     pub service: Option<(String, String)>,

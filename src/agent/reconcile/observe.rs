@@ -18,14 +18,14 @@ use crate::node::runtime_watch::RuntimeWatch;
 use crate::pod::key::{Lineage, PodKey};
 use crate::pod::memory::Memory;
 use crate::pod::runtime::NodePods;
-use crate::pod::snapshot::{Answer, Api, CaptureFailure, Inventory, Own, Scheduling, Scope, Snapshot};
+use crate::pod::snapshot::{Answer, Api, CaptureFailure, Inventory, OwnInstance, Scheduling, Scope, Snapshot};
 
 /// The sources of a leading agent.
 pub struct Observer {
-    /// Name of this node.
+    /// The name by which the API server knows this node.
     pub node_name: String,
     /// The instance that observes, where it runs in a pod.
-    pub own: Option<Own>,
+    pub own: Option<OwnInstance>,
     /// Whose parents are kept.
     pub scope: Scope,
     /// Parents in the API.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::apply::{Executor, Outcome};
+use super::apply::{Executor, StepsOutcome};
 use super::capture::CaptureError;
 use super::capture_queue::{CaptureDone, CaptureQueue};
 use super::observe::Observer;
@@ -37,7 +37,7 @@ const RUNTIME_ASKED: u32 = 2;
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum LoopEnd {
     /// The DaemonSet's instance is up: give it the lock.
     SteppedDown,
     /// Everything of ours is removed from this node.
@@ -46,10 +46,10 @@ pub enum Ended {
 
 /// What the loop tells the rest of the program, after every pass.
 pub trait PassObserver {
-    /// A pass begins.
+    /// Before anything is observed.
     fn pass_begins(&mut self, now: BootInstant);
     /// A pass has ended.
-    fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome);
+    fn pass_ended(&mut self, snapshot: &Snapshot, decision: &Decision, outcome: &StepsOutcome);
     /// A pod moved from one phase to another, or was seen first; on what evidence, one line.
     fn moved(&mut self, pod: &PodReport, from: Option<Phase>, evidence: &str);
     /// Nothing of a pod is kept any more.
@@ -80,7 +80,7 @@ pub struct Reconciler<A> {
 
 impl<A: PassObserver> Reconciler<A> {
     /// Runs until there is a reason to end. Cancel by dropping: every step is complete in itself.
-    pub async fn run(mut self) -> Ended {
+    pub async fn run(mut self) -> LoopEnd {
         let mut memory = self.run_state.load();
         let mut reports = BTreeMap::new();
         let mut failures = 0u32;
@@ -106,10 +106,10 @@ impl<A: PassObserver> Reconciler<A> {
             self.tell_moves(&decision, &mut reports);
             self.pass_observer.pass_ended(&snapshot, &decision, &outcome);
             if outcome.left {
-                return Ended::Left;
+                return LoopEnd::Left;
             }
             if outcome.step_down {
-                return Ended::SteppedDown;
+                return LoopEnd::SteppedDown;
             }
             // What was done is seen on disk at once; everything else wakes by itself.
             let again = outcome.disk_changed && outcome.failed.is_empty() && in_a_row < AT_ONCE;
@@ -143,7 +143,7 @@ impl<A: PassObserver> Reconciler<A> {
         }
     }
 
-    async fn act(&mut self, snapshot: &Snapshot, decision: &Decision) -> Outcome {
+    async fn act(&mut self, snapshot: &Snapshot, decision: &Decision) -> StepsOutcome {
         let none = BTreeMap::new();
         let parents = snapshot.api.answer.parents().unwrap_or(&none);
         let mut outcome = self.executor.carry_out(decision.steps.clone(), parents).await;

@@ -2,7 +2,7 @@
 
 use super::copies::Copy;
 use super::manifest;
-use super::names::{self, Place};
+use super::names::{self, CopyPlace};
 use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic;
 use crate::pod::key::PodKey;
@@ -57,19 +57,19 @@ impl Store {
         if matches!(copies.active, Copy::Ours(..)) && !copies.is_stale() {
             return Ok(());
         }
-        self.make_way(Place::Active, key)?;
-        let (from, to) = (chosen.place.path(key), Place::Active.path(key));
+        self.make_way(CopyPlace::Active, key)?;
+        let (from, to) = (chosen.place.path(key), CopyPlace::Active.path(key));
         Ok(atomic::link(&*self.files, &from, &to, manifest::LIMIT, MANIFEST_MODE)?)
     }
 
     /// The directory is not synced.
     pub(super) fn remove_active(&self, key: &PodKey) -> Result<(), StoreError> {
-        let path = Place::Active.path(key);
-        match self.copy(Place::Active, key)? {
+        let path = CopyPlace::Active.path(key);
+        match self.copy(CopyPlace::Active, key)? {
             Copy::Absent => Ok(()),
             Copy::Ours(..) => Ok(self.remove_if_there(&path)?),
             Copy::Foreign => Err(StoreError::Foreign { path: self.files.locate(&path) }),
-            Copy::OtherFormat(why) | Copy::Damaged(why) => Err(self.unusable(Place::Active, key, &why)),
+            Copy::OtherFormat(why) | Copy::Damaged(why) => Err(self.unusable(CopyPlace::Active, key, &why)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The copies of one checkpoint, active, inactive and previous, and which of them counts.
 
 use super::manifest::{self, Content, Manifest};
-use super::names::{self, ManifestFile, Place};
+use super::names::{self, CopyPlace, ManifestFile};
 use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic;
 use crate::disk::files::{FileError, is_absent, is_bad_block, is_of_the_system};
@@ -38,7 +38,7 @@ pub(super) struct Copies {
 
 /// The copy that counts.
 pub(super) struct Chosen<'a> {
-    pub(super) place: Place,
+    pub(super) place: CopyPlace,
     pub(super) manifest: &'a Manifest,
     pub(super) missing: Option<&'a str>,
 }
@@ -48,12 +48,12 @@ impl Copies {
     /// newest that there is.
     pub(super) fn chosen(&self) -> Option<Chosen<'_>> {
         let others = || {
-            let mut others = [(Place::Active, &self.active), (Place::Previous, &self.previous)];
+            let mut others = [(CopyPlace::Active, &self.active), (CopyPlace::Previous, &self.previous)];
             let order = |manifest: &Manifest| (manifest.generation, manifest.captured_at);
             others.sort_by_key(|(_, copy)| std::cmp::Reverse(copy.ours().map(|(manifest, _)| order(manifest))));
             others
         };
-        let all: Vec<_> = std::iter::once((Place::Inactive, &self.inactive))
+        let all: Vec<_> = std::iter::once((CopyPlace::Inactive, &self.inactive))
             .chain(others())
             .filter_map(|(place, copy)| copy.ours().map(|(manifest, missing)| Chosen { place, manifest, missing }))
             .collect();
@@ -70,7 +70,7 @@ impl Copies {
     pub(super) fn retired(&self) -> Option<i64> {
         match (self.inactive.ours(), self.chosen()) {
             (Some((inactive, _)), _) => inactive.retired,
-            (None, Some(chosen)) if chosen.place == Place::Previous => chosen.manifest.retired,
+            (None, Some(chosen)) if chosen.place == CopyPlace::Previous => chosen.manifest.retired,
             _ => None,
         }
     }
@@ -83,12 +83,16 @@ impl Copies {
         }
     }
 
-    pub(super) fn each(&self) -> [(Place, &Copy); 3] {
-        [(Place::Active, &self.active), (Place::Inactive, &self.inactive), (Place::Previous, &self.previous)]
+    pub(super) fn each(&self) -> [(CopyPlace, &Copy); 3] {
+        [
+            (CopyPlace::Active, &self.active),
+            (CopyPlace::Inactive, &self.inactive),
+            (CopyPlace::Previous, &self.previous),
+        ]
     }
 
     /// Files that cannot be used, and why.
-    pub(super) fn unusable(&self) -> impl Iterator<Item = (Place, &str)> {
+    pub(super) fn unusable(&self) -> impl Iterator<Item = (CopyPlace, &str)> {
         self.each().into_iter().filter_map(|(place, copy)| match copy {
             Copy::OtherFormat(why) | Copy::Damaged(why) => Some((place, why.as_str())),
             _ => None,
@@ -100,15 +104,15 @@ impl Store {
     /// Reads every copy of a pod.
     pub(super) fn copies(&self, key: &PodKey) -> Result<Copies, StoreError> {
         Ok(Copies {
-            active: self.copy(Place::Active, key)?,
-            inactive: self.copy(Place::Inactive, key)?,
-            previous: self.copy(Place::Previous, key)?,
+            active: self.copy(CopyPlace::Active, key)?,
+            inactive: self.copy(CopyPlace::Inactive, key)?,
+            previous: self.copy(CopyPlace::Previous, key)?,
         })
     }
 
     /// Reads one copy. Only what says something of this file counts against it; a failure of this process is an error.
-    pub(super) fn copy(&self, place: Place, key: &PodKey) -> Result<Copy, StoreError> {
-        let file = ManifestFile::Ours { key: key.clone(), previous: place == Place::Previous };
+    pub(super) fn copy(&self, place: CopyPlace, key: &PodKey) -> Result<Copy, StoreError> {
+        let file = ManifestFile::Ours { key: key.clone(), previous: place == CopyPlace::Previous };
         let bytes = match twice(|| self.files.read(&place.path(key), manifest::LIMIT)) {
             Ok(bytes) => bytes,
             Err(error) if is_absent(&error) => return Ok(Copy::Absent),
@@ -144,7 +148,7 @@ impl Store {
     }
 
     /// Lets a file of ours replace what is there: what cannot be used is kept under a second name, never lost.
-    pub(super) fn make_way(&self, place: Place, key: &PodKey) -> Result<(), StoreError> {
+    pub(super) fn make_way(&self, place: CopyPlace, key: &PodKey) -> Result<(), StoreError> {
         let path = place.path(key);
         match self.copy(place, key)? {
             Copy::Absent | Copy::Ours(..) => return Ok(()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::copies::{Copies, Copy};
 use super::manifest::{self, Content};
-use super::names::{self, ManifestFile, Place};
+use super::names::{self, CopyPlace, ManifestFile};
 use super::{Store, StoreError};
 use crate::disk::files::list_or_none;
 use crate::disk::volume_dir;
@@ -42,7 +42,7 @@ impl Store {
             }
             let Some(on_disk) = self.describe(&copies) else { continue };
             if let (Copy::Ours(_, Some(missing)), None) = (&copies.inactive, &on_disk.incomplete) {
-                let path = self.shown(&Place::Inactive.path(&key));
+                let path = self.shown(&CopyPlace::Inactive.path(&key));
                 inventory.unreadable.insert(path, format!("{missing}; the older copy counts"));
             }
             inventory.checkpoints.insert(key, on_disk);

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use super::copies::Copy;
 use super::manifest;
-use super::names::{self, Place};
+use super::names::{self, CopyPlace};
 use super::{MANIFEST_MODE, Store, StoreError};
 use crate::disk::atomic::{self, Written};
 use crate::pod::annotation;
@@ -74,7 +74,7 @@ impl Store {
     /// Notes in a retired copy that its lineage has a successor on this node. The active manifest is not changed.
     pub fn note_successor(&self, key: &PodKey) -> Result<(), StoreError> {
         let _writing = self.writing();
-        let Copy::Ours(retired, _) = self.copy(Place::Inactive, key)? else {
+        let Copy::Ours(retired, _) = self.copy(CopyPlace::Inactive, key)? else {
             return Err(StoreError::Missing { key: key.clone() });
         };
         let mut value = retired.value.clone();

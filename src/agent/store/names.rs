@@ -22,7 +22,7 @@ const HOLD_SUFFIX: &str = ".hold";
 
 /// Where a copy of a checkpoint can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum CopyPlace {
     /// `manifests/<ns>_<pod>.yaml`
     Active,
     /// `inactive-manifests/<ns>_<pod>.yaml`
@@ -31,7 +31,7 @@ pub(super) enum Place {
     Previous,
 }
 
-impl Place {
+impl CopyPlace {
     /// The file's path.
     pub(super) fn path(self, key: &PodKey) -> String {
         let stem = key.file_stem();
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn no_ending_is_longer_than_sanitising_allows_for() {
         let key = PodKey::new("ns", "pod").unwrap();
-        let places = [Place::Active, Place::Inactive, Place::Previous].map(|place| place.path(&key));
+        let places = [CopyPlace::Active, CopyPlace::Inactive, CopyPlace::Previous].map(|place| place.path(&key));
         let kept = (0..KEPT_AT_MOST).map(|n| kept(&key, n));
         let all = places.into_iter().chain(kept).chain([hold(&key), legacy(MANIFESTS, &key)]);
         let longest = all.map(|path| path.rsplit('/').next().unwrap_or_default().len()).max();

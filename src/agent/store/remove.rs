@@ -1,7 +1,7 @@
 //! Removing manifests, in the order in which their absence may become known.
 
 use super::copies::Copy;
-use super::names::{self, Place};
+use super::names::{self, CopyPlace};
 use super::{Store, StoreError};
 use crate::pod::key::PodKey;
 
@@ -11,9 +11,11 @@ impl Store {
     pub fn remove_manifests(&self, key: &PodKey) -> Result<(), StoreError> {
         let _writing = self.writing();
         let mut left = Ok(());
-        for (place, dir) in
-            [(Place::Active, names::MANIFESTS), (Place::Previous, names::INACTIVE), (Place::Inactive, names::INACTIVE)]
-        {
+        for (place, dir) in [
+            (CopyPlace::Active, names::MANIFESTS),
+            (CopyPlace::Previous, names::INACTIVE),
+            (CopyPlace::Inactive, names::INACTIVE),
+        ] {
             match self.copy(place, key)? {
                 Copy::Ours(..) => self.remove_if_there(&place.path(key))?,
                 Copy::Absent | Copy::Foreign => {}

@@ -2,7 +2,7 @@
 
 use super::copies::Copy;
 use super::manifest::{self, Manifest};
-use super::names::{self, Place};
+use super::names::{self, CopyPlace};
 use super::{MANIFEST_MODE, Store, StoreError, yaml};
 use crate::disk::atomic::{self, Written};
 use crate::pod::annotation;
@@ -12,7 +12,7 @@ use crate::pod::key::PodKey;
 /// What [`Store::save`] found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saved {
-    /// The manifest.
+    /// Whether the manifest was written, or was on disk already.
     pub manifest: Written,
     /// Any asset.
     pub assets: Written,
@@ -29,13 +29,13 @@ impl Store {
         if let Some(why) = self.missing(&new)? {
             return Err(StoreError::Incomplete { key: key.clone(), why });
         }
-        let manifest = match self.copy(Place::Inactive, key)? {
+        let manifest = match self.copy(CopyPlace::Inactive, key)? {
             Copy::Ours(current, _) if current.retired.is_none() && current.essence() == new.essence() => {
                 Written::Unchanged
             }
             Copy::Ours(current, None) if current.essence() != new.essence() => {
-                self.make_way(Place::Previous, key)?;
-                let (from, to) = (Place::Inactive.path(key), Place::Previous.path(key));
+                self.make_way(CopyPlace::Previous, key)?;
+                let (from, to) = (CopyPlace::Inactive.path(key), CopyPlace::Previous.path(key));
                 atomic::link(&*self.files, &from, &to, manifest::LIMIT, MANIFEST_MODE)?;
                 // Else the new one might survive a power cut and the previous one not.
                 self.files.sync_dir(names::INACTIVE)?;
@@ -83,9 +83,9 @@ impl Store {
 
     /// A new file takes the name; the old one, perhaps active under another name, stays as it is.
     pub(super) fn put_inactive(&self, key: &PodKey, value: &serde_json::Value) -> Result<(), StoreError> {
-        self.make_way(Place::Inactive, key)?;
+        self.make_way(CopyPlace::Inactive, key)?;
         let text = yaml::to_text(value);
-        Ok(atomic::put(&*self.files, &Place::Inactive.path(key), text.as_bytes(), MANIFEST_MODE)?)
+        Ok(atomic::put(&*self.files, &CopyPlace::Inactive.path(key), text.as_bytes(), MANIFEST_MODE)?)
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::size;
-use crate::archive::complete::{self, State};
+use crate::archive::complete::{self, Completeness};
 use crate::archive::metadata::Metadata;
 use crate::archive::reader::{self, Contents, Entry, EntryKind};
 use crate::cli::FAILED;
@@ -66,9 +66,9 @@ fn look(args: &InspectArgs) -> Result<Document, String> {
     // As far as it goes.
     let rest = || reader::read(&file).map_err(|why| why.to_string());
     let (state, why, contents) = match complete::read(&file).map_err(|why| why.to_string())? {
-        State::Complete(contents) => ("complete", None, *contents),
-        State::BeingWritten => ("being-written", None, rest()?),
-        State::Incomplete(why) => ("incomplete", Some(why), rest()?),
+        Completeness::Complete(contents) => ("complete", None, *contents),
+        Completeness::BeingWritten => ("being-written", None, rest()?),
+        Completeness::Incomplete(why) => ("incomplete", Some(why), rest()?),
     };
     let Contents { metadata, entries, size } = contents;
     Ok(Document { file: args.file.display().to_string(), size, state, why, metadata, entries })

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::size;
-use crate::archive::complete::{self, State};
+use crate::archive::complete::{self, Completeness};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::ArchiveName;
 use crate::archive::sidecar::{self, Sidecar};
@@ -107,12 +107,12 @@ fn plain(path: &Path, line: &mut Line) -> Result<(), String> {
     let file = File::open(path).map_err(|why| why.to_string())?;
     line.size = file.metadata().map_err(|why| why.to_string())?.len();
     match complete::read(&file).map_err(|why| why.to_string())? {
-        State::Complete(contents) => {
+        Completeness::Complete(contents) => {
             line.metadata = Some(contents.metadata);
             line.state = "complete";
         }
-        State::BeingWritten => line.state = "being-written",
-        State::Incomplete(why) => {
+        Completeness::BeingWritten => line.state = "being-written",
+        Completeness::Incomplete(why) => {
             line.state = "incomplete";
             line.why = Some(why);
         }

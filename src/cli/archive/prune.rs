@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::size;
 use crate::cli::output::{self, Format};
 use crate::cli::{DONE, FAILED, MISUSED};
-use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
+use crate::serve::retention::archive_dir::{ArchiveDir, DeletionOutcome};
 use crate::serve::retention::metrics::RetentionMetrics;
 use crate::serve::retention::policy::Policy;
 use crate::serve::retention::policy_watch;
-use crate::serve::retention::select::{Circumstances, Deletion, Scope, select};
+use crate::serve::retention::select::{Circumstances, Deletion, SelectionScope, select};
 use crate::serve::retention::spec;
 use crate::serve::retention::spec::Read;
 
@@ -95,7 +95,7 @@ fn prune(args: &PruneArgs, policy: &Policy) -> Result<u8, String> {
     archive_dir.rescan().map_err(text)?;
     let mut known = Circumstances::at(Timestamp::now());
     known.room = archive_dir.room().ok();
-    let chosen = select(archive_dir.index(), policy, &known, Scope::All);
+    let chosen = select(archive_dir.index(), policy, &known, SelectionScope::All);
     let shown = show(args.output, &chosen);
     if args.dry_run || policy.dry_run || chosen.is_empty() || shown != DONE {
         return Ok(shown);
@@ -115,8 +115,8 @@ fn delete(archive_dir: &mut ArchiveDir, chosen: &[Deletion]) -> u8 {
     let mut code = DONE;
     for deletion in chosen {
         match archive_dir.delete(deletion) {
-            Ok(Outcome::Removed) => {}
-            Ok(Outcome::Left) => {
+            Ok(DeletionOutcome::Removed) => {}
+            Ok(DeletionOutcome::Left) => {
                 output::failed(&format!("{} changed or was pinned meanwhile; it stays", deletion.file), DONE);
             }
             Err(why) => code = output::failed(&why, FAILED),

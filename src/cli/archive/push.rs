@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, bail};
 
-use crate::archive::complete::{self, State};
+use crate::archive::complete::{self, Completeness};
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
 use crate::cli::{FAILED, MISUSED, runtime};
 use crate::http_client::tls;
 use crate::image::push;
 use crate::image::push::{PushError, Pushed, is_sealed};
-use crate::registry::{Credentials, Options, Reference, Registry, RegistryLimits};
+use crate::registry::{Credentials, ImageReference, Registry, RegistryLimits, RegistryOptions};
 
 /// Shown below `archive push --help`.
 pub(super) const EXAMPLES: &str = "\
@@ -76,8 +76,8 @@ pub(super) fn run(args: &PushArgs) -> u8 {
 }
 
 /// What the flags say.
-fn prepare(args: &PushArgs) -> Result<(Registry, Reference), Error> {
-    let reference = Reference::parse(&args.reference)?;
+fn prepare(args: &PushArgs) -> Result<(Registry, ImageReference), Error> {
+    let reference = ImageReference::parse(&args.reference)?;
     let ca = args.registry_ca.as_deref().map(tls::certificates_of).transpose()?.unwrap_or_default();
     let credentials = match &args.docker_config {
         None => Credentials::none(),
@@ -88,16 +88,16 @@ fn prepare(args: &PushArgs) -> Result<(Registry, Reference), Error> {
         }
     };
     let limits = RegistryLimits { total: args.timeout, ..RegistryLimits::default() };
-    Ok((Registry::new(Options { plain_http: args.plain_http.clone(), ca, credentials, limits })?, reference))
+    Ok((Registry::new(RegistryOptions { plain_http: args.plain_http.clone(), ca, credentials, limits })?, reference))
 }
 
-fn work(args: &PushArgs, registry: &Registry, reference: &Reference) -> Result<Pushed, Error> {
+fn work(args: &PushArgs, registry: &Registry, reference: &ImageReference) -> Result<Pushed, Error> {
     let path = args.file.as_path();
     let file = open(path)?;
     let contents = match complete::read(&file).with_context(|| path.display().to_string())? {
-        State::Complete(contents) => contents,
-        State::BeingWritten => bail!("{} is still being written; push it when it is complete", path.display()),
-        State::Incomplete(why) => {
+        Completeness::Complete(contents) => contents,
+        Completeness::BeingWritten => bail!("{} is still being written; push it when it is complete", path.display()),
+        Completeness::Incomplete(why) => {
             bail!("{} is not complete and will not be: {why}; take another checkpoint", path.display())
         }
     };

@@ -13,7 +13,7 @@ pub(super) struct Order {
     made: Made,
 }
 
-/// What is made of it.
+/// What becomes of the checkpoint, and what that takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Made {
     /// Images that are pushed, of one container or of all.

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
+pub(super) enum CheckOutcome {
     /// As it must be.
     Ok,
     /// Something will be missing, or cannot be seen from here.
@@ -16,7 +16,7 @@ pub(super) enum Outcome {
     Fail,
 }
 
-impl Outcome {
+impl CheckOutcome {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -32,7 +32,7 @@ pub(super) struct Check {
     /// The precondition, in few words.
     pub(super) name: String,
     /// How well it holds.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: CheckOutcome,
     /// What was seen, in a sentence.
     pub(super) finding: String,
     /// What to do; absent where nothing is to be done.
@@ -42,14 +42,14 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn ok(name: impl Into<String>, finding: impl Display) -> Self {
-        Self { name: name.into(), outcome: Outcome::Ok, finding: finding.to_string(), remedy: None }
+        Self { name: name.into(), outcome: CheckOutcome::Ok, finding: finding.to_string(), remedy: None }
     }
 
     pub(super) fn warn(name: impl Into<String>, finding: impl Display, remedy: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Warn, remedy: Some(remedy.into()), ..Self::ok(name, finding) }
+        Self { outcome: CheckOutcome::Warn, remedy: Some(remedy.into()), ..Self::ok(name, finding) }
     }
 
     pub(super) fn fail(name: impl Into<String>, finding: impl Display, remedy: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Fail, remedy: Some(remedy.into()), ..Self::ok(name, finding) }
+        Self { outcome: CheckOutcome::Fail, remedy: Some(remedy.into()), ..Self::ok(name, finding) }
     }
 }

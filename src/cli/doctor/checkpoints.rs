@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::Value;
 
-use super::check::{Check, Outcome};
+use super::check::{Check, CheckOutcome};
 use crate::checkpoint_api::APISERVICE;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
@@ -40,8 +40,8 @@ async fn ask(cri: &Cri) -> Result<Vec<Check>, CriError> {
     let found = abilities(&version.name, &version.version, config.as_ref());
     let shown = format!("{} {}", version.name, version.version);
     Ok(vec![
-        judge("runtime writes checkpoints", &shown, found.checkpoint, Outcome::Fail),
-        judge("runtime restores checkpoints", &shown, found.restore, Outcome::Warn),
+        judge("runtime writes checkpoints", &shown, found.checkpoint, CheckOutcome::Fail),
+        judge("runtime restores checkpoints", &shown, found.restore, CheckOutcome::Warn),
     ])
 }
 
@@ -73,7 +73,7 @@ fn judge_criu(directories: impl Iterator<Item = PathBuf>) -> Check {
 }
 
 /// `bad` is how bad it is if it cannot: restoring may be another node's business.
-fn judge(name: &str, shown: &str, ability: Ability, bad: Outcome) -> Check {
+fn judge(name: &str, shown: &str, ability: Ability, bad: CheckOutcome) -> Check {
     match ability {
         Ability::Yes => Check::ok(name, shown),
         Ability::No(remedy) => Check { outcome: bad, ..Check::fail(name, format!("{shown} does not"), remedy) },
@@ -186,10 +186,13 @@ mod tests {
     #[test]
     fn a_runtime_that_writes_none_fails_that_restores_none_warns() {
         let no = || Ability::No("update it".to_owned());
-        let check = judge("runtime writes checkpoints", "containerd 1.7", no(), Outcome::Fail);
-        assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("update it")));
-        assert_eq!(judge("runtime restores checkpoints", "containerd 2.4", no(), Outcome::Warn).outcome, Outcome::Warn);
-        assert_eq!(judge("x", "y", Ability::Yes, Outcome::Fail).outcome, Outcome::Ok);
+        let check = judge("runtime writes checkpoints", "containerd 1.7", no(), CheckOutcome::Fail);
+        assert_eq!((check.outcome, check.remedy.as_deref()), (CheckOutcome::Fail, Some("update it")));
+        assert_eq!(
+            judge("runtime restores checkpoints", "containerd 2.4", no(), CheckOutcome::Warn).outcome,
+            CheckOutcome::Warn
+        );
+        assert_eq!(judge("x", "y", Ability::Yes, CheckOutcome::Fail).outcome, CheckOutcome::Ok);
     }
 
     #[test]
@@ -198,27 +201,27 @@ mod tests {
         std::fs::write(with.path().join("criu"), "").unwrap();
         let paths =
             |dirs: &[&tempfile::TempDir]| dirs.iter().map(|dir| dir.path().to_owned()).collect::<Vec<_>>().into_iter();
-        assert_eq!(judge_criu(paths(&[&without, &with])).outcome, Outcome::Ok);
-        assert_eq!(judge_criu(paths(&[&without])).outcome, Outcome::Warn);
+        assert_eq!(judge_criu(paths(&[&without, &with])).outcome, CheckOutcome::Ok);
+        assert_eq!(judge_criu(paths(&[&without])).outcome, CheckOutcome::Warn);
     }
 
     #[test]
     fn a_kubelet_that_knows_no_such_pod_would_take_checkpoints() {
-        assert_eq!(judge_kubelet(Err(Fault::NoPod.into())).outcome, Outcome::Ok);
+        assert_eq!(judge_kubelet(Err(Fault::NoPod.into())).outcome, CheckOutcome::Ok);
         let off = judge_kubelet(Err(Fault::FeatureOff.into()));
-        assert_eq!(off.outcome, Outcome::Fail);
+        assert_eq!(off.outcome, CheckOutcome::Fail);
         assert!(off.finding.contains("ContainerCheckpoint"));
-        assert_eq!(judge_registry("r.example/x", Err("refused".to_owned())).outcome, Outcome::Warn);
+        assert_eq!(judge_registry("r.example/x", Err("refused".to_owned())).outcome, CheckOutcome::Warn);
     }
 
     #[test]
     fn a_broken_apiservice_is_worse_than_none() {
         let with = |status: &str| json!({"status": {"conditions": [{"type": "Available", "status": status, "reason": "MissingEndpoints", "message": "m"}]}});
-        assert_eq!(judge_apiservice(Ok(with("True"))).outcome, Outcome::Ok);
+        assert_eq!(judge_apiservice(Ok(with("True"))).outcome, CheckOutcome::Ok);
         let broken = judge_apiservice(Ok(with("False")));
-        assert_eq!(broken.outcome, Outcome::Fail);
+        assert_eq!(broken.outcome, CheckOutcome::Fail);
         assert!(broken.finding.contains("MissingEndpoints") && broken.remedy.unwrap().contains("no namespace"));
-        assert_eq!(judge_apiservice(Err(ApiError::NotFound("no".to_owned()))).outcome, Outcome::Warn);
-        assert_eq!(judge_apiservice(Ok(json!({}))).outcome, Outcome::Fail);
+        assert_eq!(judge_apiservice(Err(ApiError::NotFound("no".to_owned()))).outcome, CheckOutcome::Warn);
+        assert_eq!(judge_apiservice(Ok(json!({}))).outcome, CheckOutcome::Fail);
     }
 }

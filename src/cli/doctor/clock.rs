@@ -25,7 +25,7 @@ pub(super) fn check(etc_dir: &Path, now: SystemTime) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Outcome;
+    use super::super::check::CheckOutcome;
     use super::*;
     use std::time::Duration;
 
@@ -33,7 +33,7 @@ mod tests {
     fn a_clock_that_lost_its_time_is_seen_by_earlier_files() {
         let dir = tempfile::tempdir().unwrap();
         let now = SystemTime::now() + Duration::from_secs(60);
-        assert_eq!(check(dir.path(), now).outcome, Outcome::Ok);
-        assert_eq!(check(dir.path(), now - Duration::from_secs(86_400)).outcome, Outcome::Fail);
+        assert_eq!(check(dir.path(), now).outcome, CheckOutcome::Ok);
+        assert_eq!(check(dir.path(), now - Duration::from_secs(86_400)).outcome, CheckOutcome::Fail);
     }
 }

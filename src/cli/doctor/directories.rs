@@ -9,7 +9,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::geteuid;
 
-use super::check::{Check, Outcome};
+use super::check::{Check, CheckOutcome};
 use crate::agent::config::NodeConfig;
 use crate::cli::lock_holder::{self, Holder};
 
@@ -30,7 +30,7 @@ pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
         "it must be the kubelet's staticPodPath, mounted read-write; create it where it is missing",
     );
     // What cannot be written need not be said to be unlinkable too.
-    let linkable = static_pods.outcome == Outcome::Ok && checks[0].outcome == Outcome::Ok;
+    let linkable = static_pods.outcome == CheckOutcome::Ok && checks[0].outcome == CheckOutcome::Ok;
     checks.push(static_pods);
     if linkable {
         checks.push(hard_links(&node.etc_dir, &node.manifests_dir));
@@ -194,8 +194,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manifests = dir.path().join("manifests");
         fs::create_dir(&manifests).unwrap();
-        assert_eq!(writable("w", dir.path(), "").outcome, Outcome::Ok);
-        assert_eq!(hard_links(dir.path(), &manifests).outcome, Outcome::Ok);
+        assert_eq!(writable("w", dir.path(), "").outcome, CheckOutcome::Ok);
+        assert_eq!(hard_links(dir.path(), &manifests).outcome, CheckOutcome::Ok);
         assert_eq!(fs::read_dir(&manifests).unwrap().count(), 0);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
@@ -205,8 +205,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("manifests");
         let check = writable("w", &missing, "create it");
-        assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("create it")));
-        assert_eq!(hard_links(dir.path(), &missing).outcome, Outcome::Warn);
+        assert_eq!((check.outcome, check.remedy.as_deref()), (CheckOutcome::Fail, Some("create it")));
+        assert_eq!(hard_links(dir.path(), &missing).outcome, CheckOutcome::Warn);
     }
 
     #[test]
@@ -218,30 +218,30 @@ mod tests {
         let read_only = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
         for (why, stranger) in [(&read_only, Some(999)), (&denied, None)] {
             let check = unwritable("w", Path::new("/etc/kubernetes"), why, stranger, "mount it");
-            assert_eq!((check.outcome, check.remedy.as_deref()), (Outcome::Fail, Some("mount it")));
+            assert_eq!((check.outcome, check.remedy.as_deref()), (CheckOutcome::Fail, Some("mount it")));
         }
     }
 
     #[rstest]
-    #[case::plenty(1 << 30, Some(100_000), Outcome::Ok)]
-    #[case::no_inodes_counted(1 << 30, None, Outcome::Ok)]
-    #[case::little(10 << 20, Some(100_000), Outcome::Warn)]
-    #[case::few_inodes(1 << 30, Some(20), Outcome::Warn)]
-    #[case::full(0, Some(100_000), Outcome::Fail)]
-    #[case::no_inode_left(1 << 30, Some(0), Outcome::Fail)]
+    #[case::plenty(1 << 30, Some(100_000), CheckOutcome::Ok)]
+    #[case::no_inodes_counted(1 << 30, None, CheckOutcome::Ok)]
+    #[case::little(10 << 20, Some(100_000), CheckOutcome::Warn)]
+    #[case::few_inodes(1 << 30, Some(20), CheckOutcome::Warn)]
+    #[case::full(0, Some(100_000), CheckOutcome::Fail)]
+    #[case::no_inode_left(1 << 30, Some(0), CheckOutcome::Fail)]
     fn a_full_disk_fails_and_a_fuller_one_warns(
         #[case] bytes: u64,
         #[case] inodes: Option<u64>,
-        #[case] outcome: Outcome,
+        #[case] outcome: CheckOutcome,
     ) {
         assert_eq!(judge_room(Path::new("/x"), bytes, inodes).outcome, outcome);
     }
 
     #[rstest]
-    #[case(Holder::Agent, Outcome::Ok)]
-    #[case(Holder::Nobody, Outcome::Warn)]
-    #[case(Holder::Other(Some(7)), Outcome::Fail)]
-    fn only_an_agent_of_this_program_should_lead(#[case] holder: Holder, #[case] outcome: Outcome) {
+    #[case(Holder::Agent, CheckOutcome::Ok)]
+    #[case(Holder::Nobody, CheckOutcome::Warn)]
+    #[case(Holder::Other(Some(7)), CheckOutcome::Fail)]
+    fn only_an_agent_of_this_program_should_lead(#[case] holder: Holder, #[case] outcome: CheckOutcome) {
         assert_eq!(judge_lock(Path::new("/x"), &holder).outcome, outcome);
     }
 }

@@ -104,13 +104,13 @@ fn judge_version(seen: Result<Option<KubeletVersion>, String>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Outcome;
+    use super::super::check::CheckOutcome;
     use super::*;
 
     #[test]
     fn a_kubelet_that_reads_elsewhere_fails_and_says_what_to_pass() {
         let check = static_pods(Ok(Some("/var/lib/rancher/pods".into())), Path::new("/etc/kubernetes/manifests"));
-        assert_eq!(check.outcome, Outcome::Fail);
+        assert_eq!(check.outcome, CheckOutcome::Fail);
         assert!(check.remedy.unwrap().contains("--manifests-dir=/var/lib/rancher/pods"));
     }
 
@@ -119,25 +119,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-        assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, Outcome::Ok);
+        assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, CheckOutcome::Ok);
     }
 
     #[test]
     fn a_kubelet_older_than_the_oldest_tried_is_a_warning() {
         let of = |minor| judge_version(Ok(Some(KubeletVersion { major: 1, minor })));
-        assert_eq!(of(34).outcome, Outcome::Ok);
+        assert_eq!(of(34).outcome, CheckOutcome::Ok);
         let old = of(33);
-        assert_eq!(old.outcome, Outcome::Warn);
+        assert_eq!(old.outcome, CheckOutcome::Warn);
         assert!(old.finding.contains("1.33") && old.finding.contains("1.34"), "{old:?}");
         for unknown in [judge_version(Ok(None)), judge_version(Err("not allowed".to_owned()))] {
-            assert_eq!(unknown.outcome, Outcome::Warn);
+            assert_eq!(unknown.outcome, CheckOutcome::Warn);
             assert!(unknown.finding.starts_with("not known"), "{unknown:?}");
         }
     }
 
     #[test]
     fn what_cannot_be_seen_is_a_warning() {
-        assert_eq!(static_pods(Ok(None), Path::new("/m")).outcome, Outcome::Warn);
-        assert_eq!(identity(None, Path::new("/k")).outcome, Outcome::Warn);
+        assert_eq!(static_pods(Ok(None), Path::new("/m")).outcome, CheckOutcome::Warn);
+        assert_eq!(identity(None, Path::new("/k")).outcome, CheckOutcome::Warn);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::check::{Check, Outcome};
+use super::check::{Check, CheckOutcome};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::requests::{self, Review};
@@ -30,7 +30,7 @@ pub(super) struct Right {
 }
 
 /// Who asks: its rights, and what to say about them.
-pub(super) struct Role {
+pub(super) struct RbacRole {
     rights: Vec<Right>,
     /// Against a missing right.
     remedy: &'static str,
@@ -39,7 +39,7 @@ pub(super) struct Role {
     /// What follows when the API server does not accept its credentials.
     refused: &'static str,
     /// How bad an API server is that does not answer, and what follows.
-    silent: (Outcome, &'static str),
+    silent: (CheckOutcome, &'static str),
 }
 
 impl Right {
@@ -72,7 +72,7 @@ impl Right {
         format!("{} {resource}{name}{place}", self.verb)
     }
 
-    fn judge(&self, role: &Role, answer: Result<Value, ApiError>) -> Check {
+    fn judge(&self, role: &RbacRole, answer: Result<Value, ApiError>) -> Check {
         let name = format!("right: {}", self.words());
         let allowed = match answer {
             Ok(review) => review.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false),
@@ -89,7 +89,7 @@ impl Right {
 const NAME: &str = "API server answers";
 
 /// Reachability, then every right of a role, then servers that are not asked.
-pub(super) async fn checks(client: &Result<ApiClient, String>, role: &Role) -> Vec<Check> {
+pub(super) async fn checks(client: &Result<ApiClient, String>, role: &RbacRole) -> Vec<Check> {
     let client = match client {
         Ok(client) => client,
         Err(why) => {
@@ -103,7 +103,7 @@ pub(super) async fn checks(client: &Result<ApiClient, String>, role: &Role) -> V
     checks
 }
 
-async fn answers(client: &ApiClient, role: &Role) -> Vec<Check> {
+async fn answers(client: &ApiClient, role: &RbacRole) -> Vec<Check> {
     let mut checks = Vec::new();
     for right in &role.rights {
         let answer = requests::review(client, Review::SelfSubjectAccess, &right.review(), LIMIT).await;
@@ -118,7 +118,7 @@ async fn answers(client: &ApiClient, role: &Role) -> Vec<Check> {
     checks
 }
 
-fn unreachable_or_refused(name: &str, role: &Role, why: &ApiError) -> Check {
+fn unreachable_or_refused(name: &str, role: &RbacRole, why: &ApiError) -> Check {
     if why.is_refusal() {
         return Check::fail(name, why, role.refused);
     }

@@ -59,16 +59,16 @@ fn judge_events(first: Option<Result<(), CriError>>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Outcome;
+    use super::super::check::CheckOutcome;
     use super::*;
 
     #[test]
     fn silence_is_what_a_runtime_without_news_says() {
-        assert_eq!(judge_events(None).outcome, Outcome::Ok);
+        assert_eq!(judge_events(None).outcome, CheckOutcome::Ok);
         let unknown =
             CriError::Unimplemented { socket: "/s".into(), call: "GetContainerEvents", message: String::new() };
         let check = judge_events(Some(Err(unknown)));
-        assert_eq!(check.outcome, Outcome::Warn);
+        assert_eq!(check.outcome, CheckOutcome::Warn);
         assert!(check.remedy.unwrap().contains("every 2 s"));
     }
 
@@ -77,6 +77,6 @@ mod tests {
         let cri = Cri::lazy("/does/not/exist.sock").map_err(|why| why.to_string());
         let checks = checks(&cri).await;
         assert_eq!(checks.len(), 1);
-        assert_eq!(checks[0].outcome, Outcome::Fail);
+        assert_eq!(checks[0].outcome, CheckOutcome::Fail);
     }
 }

@@ -57,7 +57,7 @@ fn look(path: &Path, label_of: &LabelOf<'_>, wrong: &mut Vec<(PathBuf, String)>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Outcome;
+    use super::super::check::CheckOutcome;
     use super::*;
 
     #[test]
@@ -76,15 +76,15 @@ mod tests {
         let unlabelled = |_: &Path| Ok(None);
         let unreadable = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
         let enforcing = Some(Enforcement::Enforcing);
-        assert_eq!(judge(None, &trees, &unreadable).outcome, Outcome::Ok, "nobody asks where it is off");
-        assert_eq!(judge(enforcing, &trees, &right).outcome, Outcome::Ok);
+        assert_eq!(judge(None, &trees, &unreadable).outcome, CheckOutcome::Ok, "nobody asks where it is off");
+        assert_eq!(judge(enforcing, &trees, &right).outcome, CheckOutcome::Ok);
         let found = judge(enforcing, &trees, &odd);
-        assert_eq!(found.outcome, Outcome::Fail);
+        assert_eq!(found.outcome, CheckOutcome::Fail);
         assert!(found.finding.contains("web/link has system_u:object_r:etc_t:s0"), "{found:?}");
         assert!(found.remedy.unwrap().contains("spc_t"));
         let all = judge(Some(Enforcement::Permissive), &trees, &unlabelled);
-        assert_eq!(all.outcome, Outcome::Warn);
+        assert_eq!(all.outcome, CheckOutcome::Warn);
         assert!(all.finding.contains("no label and 3 others"), "{all:?}");
-        assert_eq!(judge(enforcing, &trees, &unreadable).outcome, Outcome::Warn);
+        assert_eq!(judge(enforcing, &trees, &unreadable).outcome, CheckOutcome::Warn);
     }
 }

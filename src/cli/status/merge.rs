@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pod::key::PodKey;
 use crate::pod::report::{Phase, PodReport};
-use crate::pod::runtime::{ImagePresence, Images, NodePods, Sandbox, Source};
+use crate::pod::runtime::{ImagePresence, Images, NodePods, PodSource, Sandbox};
 use crate::pod::snapshot::{Inventory, OnDisk};
 use crate::pod::status::{PodStatus, StatusDoc, running};
 
@@ -85,7 +85,7 @@ fn keys(evidence: &Evidence) -> BTreeSet<PodKey> {
 }
 
 fn is_parent(sandbox: &Sandbox) -> bool {
-    sandbox.annotated && sandbox.source == Source::Api && sandbox.checkpoint_of.is_none()
+    sandbox.annotated && sandbox.source == PodSource::Api && sandbox.checkpoint_of.is_none()
 }
 
 fn of_pod(evidence: &Evidence, key: &PodKey) -> PodStatus {

@@ -201,7 +201,7 @@ fn log_turn(answer: &Answer, client: &ApiClient) {
     match answer {
         Answer::Listed(pods) => info!(server = client.address(), parents = pods.len(), "the API server answers"),
         Answer::Refused(why) | Answer::OtherCluster(why) | Answer::Unavailable(why) => {
-            warn!(%why, "the API server gives no answer to rely on")
+            warn!(%why, "the API server gives no answer to rely on");
         }
     }
 }

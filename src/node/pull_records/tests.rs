@@ -35,7 +35,7 @@ impl Kubelet {
         self
     }
 
-    fn access(&self) -> Access {
+    fn access(&self) -> ImageAccess {
         PullRecords::of(&KubeletDir::new(self.0.path())).unwrap().access(IMAGE, ID).unwrap()
     }
 }
@@ -47,7 +47,7 @@ const NAME: &str = "registry.example:5000/team/app";
 
 #[test]
 fn an_image_pulled_without_credentials_is_free() {
-    assert_eq!(Kubelet::new().pulled_as(NAME, OPEN).access(), Access::Free);
+    assert_eq!(Kubelet::new().pulled_as(NAME, OPEN).access(), ImageAccess::Free);
 }
 
 #[rstest::rstest]
@@ -56,47 +56,47 @@ fn an_image_pulled_without_credentials_is_free() {
 #[case::in_unknown_circumstances(NAME, "{}")]
 #[case::freely_but_under_another_name("mirror.example/app", OPEN)]
 fn an_image_pulled_otherwise_is_pulled_again(#[case] name: &str, #[case] credentials: &str) {
-    assert_eq!(Kubelet::new().pulled_as(name, credentials).access(), Access::Repull);
+    assert_eq!(Kubelet::new().pulled_as(name, credentials).access(), ImageAccess::Repull);
 }
 
 #[test]
 fn an_image_that_the_kubelet_did_not_pull_is_free() {
-    assert_eq!(Kubelet::new().access(), Access::Free);
+    assert_eq!(Kubelet::new().access(), ImageAccess::Free);
 }
 
 #[test]
 fn a_pull_that_began_and_was_not_recorded_counts() {
     let intent = format!("image_manager/pulling/{}", file_name(IMAGE));
-    assert_eq!(Kubelet::new().file(&intent, "{}").access(), Access::Repull);
+    assert_eq!(Kubelet::new().file(&intent, "{}").access(), ImageAccess::Repull);
 }
 
 #[test]
 fn a_record_that_cannot_be_read_is_no_permission() {
-    assert_eq!(Kubelet::new().pulled("{").access(), Access::Repull);
+    assert_eq!(Kubelet::new().pulled("{").access(), ImageAccess::Repull);
 }
 
 #[test]
 fn a_record_of_another_image_says_nothing() {
     let other = r#"{"imageRef":"sha256:9999","credentialMapping":{}}"#;
-    assert_eq!(Kubelet::new().pulled(other).access(), Access::Free);
+    assert_eq!(Kubelet::new().pulled(other).access(), ImageAccess::Free);
 }
 
 #[rstest::rstest]
-#[case("imagePullCredentialsVerificationPolicy: NeverVerify", Access::Free, Access::Free)]
-#[case("featureGates: {KubeletEnsureSecretPulledImages: false}", Access::Free, Access::Free)]
-#[case("imagePullCredentialsVerificationPolicy: NeverVerifyPreloadedImages", Access::Repull, Access::Free)]
-#[case("imagePullCredentialsVerificationPolicy: AlwaysVerify", Access::Repull, Access::Repull)]
+#[case("imagePullCredentialsVerificationPolicy: NeverVerify", ImageAccess::Free, ImageAccess::Free)]
+#[case("featureGates: {KubeletEnsureSecretPulledImages: false}", ImageAccess::Free, ImageAccess::Free)]
+#[case("imagePullCredentialsVerificationPolicy: NeverVerifyPreloadedImages", ImageAccess::Repull, ImageAccess::Free)]
+#[case("imagePullCredentialsVerificationPolicy: AlwaysVerify", ImageAccess::Repull, ImageAccess::Repull)]
 #[case(
     "{imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages, preloadedImagesVerificationAllowlist: [registry.example:5000/team/*]}",
-    Access::Free,
-    Access::Free
+    ImageAccess::Free,
+    ImageAccess::Free
 )]
 #[case(
     "{imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages, preloadedImagesVerificationAllowlist: [registry.example:5000/team]}",
-    Access::Repull,
-    Access::Repull
+    ImageAccess::Repull,
+    ImageAccess::Repull
 )]
-fn the_policy_decides(#[case] policy: &str, #[case] pulled_with_secret: Access, #[case] preloaded: Access) {
+fn the_policy_decides(#[case] policy: &str, #[case] pulled_with_secret: ImageAccess, #[case] preloaded: ImageAccess) {
     assert_eq!(Kubelet::new().pulled_as(NAME, SECRET).policy(policy).access(), pulled_with_secret);
     assert_eq!(Kubelet::new().policy(policy).access(), preloaded);
 }
@@ -104,7 +104,7 @@ fn the_policy_decides(#[case] policy: &str, #[case] pulled_with_secret: Access, 
 #[test]
 fn a_kubelet_that_keeps_no_records_does_not_check() {
     let kubelet = Kubelet(tempfile::tempdir().unwrap()).policy("imagePullCredentialsVerificationPolicy: AlwaysVerify");
-    assert_eq!(kubelet.access(), Access::Free);
+    assert_eq!(kubelet.access(), ImageAccess::Free);
 }
 
 #[test]

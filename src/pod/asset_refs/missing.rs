@@ -24,7 +24,7 @@ impl Lack {
 
 /// Who asks: for the sentences.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct AssetReader<'a> {
     /// Namespace of the pod.
     pub namespace: &'a str,
     /// What reads it, e.g. `volume certs`.
@@ -36,9 +36,9 @@ pub(crate) fn object<'a>(
     assets: &'a Assets,
     object: &ObjectRef,
     optional: bool,
-    reader: Reader<'_>,
+    reader: AssetReader<'_>,
 ) -> Result<Option<&'a BTreeMap<String, Vec<u8>>>, Lack> {
-    let Reader { namespace, what } = reader;
+    let AssetReader { namespace, what } = reader;
     let name = format!("{} {namespace}/{}", object.kind, object.name);
     let sentence = match assets.objects.get(object) {
         Some(Fetched::Found(data)) => return Ok(Some(data)),
@@ -62,10 +62,10 @@ pub(crate) fn object<'a>(
     Err(Lack { object: Some(object.clone()), sentence, degrades: false })
 }
 
-/// A token.
-pub(crate) fn token<'a>(assets: &'a Assets, token: &TokenRef, reader: Reader<'_>) -> Result<&'a str, Lack> {
+/// The token that was fetched for the pod, or why there is none.
+pub(crate) fn token<'a>(assets: &'a Assets, token: &TokenRef, reader: AssetReader<'_>) -> Result<&'a str, Lack> {
     let account = &token.service_account;
-    let Reader { namespace, what } = reader;
+    let AssetReader { namespace, what } = reader;
     let why = match assets.tokens.get(token) {
         Some(FetchedToken::Granted { token, .. }) => return Ok(token),
         Some(FetchedToken::Denied(_)) => format!(

@@ -7,7 +7,7 @@ use crate::dns_name::check_name;
 
 /// A place in a pod's spec that reads an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reference {
+pub(crate) struct AssetReference {
     /// The object it names.
     pub object: ObjectRef,
     /// The key it names, where it names one.
@@ -18,7 +18,7 @@ pub(crate) struct Reference {
 
 /// All references of a pod, in the order of the spec. Names that the API server would refuse are left out: nothing
 /// can be fetched by them, and `sanitize` refuses the pod for their sake.
-pub(crate) fn references(pod: &Value) -> Vec<Reference> {
+pub(crate) fn references(pod: &Value) -> Vec<AssetReference> {
     let mut found = Vec::new();
     for volume in list(&pod["spec"]["volumes"]) {
         of_items(&mut found, ObjectKind::Secret, &volume["secret"], "secretName");
@@ -74,16 +74,16 @@ fn object(kind: ObjectKind, name: &Value) -> Option<ObjectRef> {
     Some(ObjectRef { kind, name: name.to_owned() })
 }
 
-fn of_items(found: &mut Vec<Reference>, kind: ObjectKind, source: &Value, name: &str) {
+fn of_items(found: &mut Vec<AssetReference>, kind: ObjectKind, source: &Value, name: &str) {
     let Some(object) = object(kind, &source[name]) else { return };
     let keys: Vec<_> = list(&source["items"]).map(|item| item["key"].as_str().map(str::to_owned)).collect();
     let keys = if keys.is_empty() { vec![None] } else { keys };
-    found.extend(keys.into_iter().map(|key| Reference { object: object.clone(), key, in_environment: false }));
+    found.extend(keys.into_iter().map(|key| AssetReference { object: object.clone(), key, in_environment: false }));
 }
 
-fn in_environment(found: &mut Vec<Reference>, kind: ObjectKind, source: &Value) {
+fn in_environment(found: &mut Vec<AssetReference>, kind: ObjectKind, source: &Value) {
     if let Some(object) = object(kind, &source["name"]) {
         let key = source["key"].as_str().map(str::to_owned);
-        found.push(Reference { object, key, in_environment: true });
+        found.push(AssetReference { object, key, in_environment: true });
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::moment::Observation;
 use crate::pod::key::{ContainerId, SandboxId};
 use crate::pod::memory::KubeletMemory;
-use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, Source};
+use crate::pod::runtime::{ContainerState, KubeletIdentity, NodePods, PodSource};
 
 /// What the kubelet can be expected to do without help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +56,7 @@ struct ApiSourced {
 }
 
 fn api_sourced(node: &NodePods) -> ApiSourced {
-    let sandboxes = || node.sandboxes.iter().filter(|s| s.source == Source::Api);
+    let sandboxes = || node.sandboxes.iter().filter(|s| s.source == PodSource::Api);
     let containers = || sandboxes().flat_map(|s| &s.containers);
     ApiSourced {
         ready: sandboxes().filter(|s| s.ready).map(|s| s.id.clone()).collect(),

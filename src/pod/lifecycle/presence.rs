@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::moment::BootInstant;
 use crate::pod::key::{ContainerId, PodKey};
-use crate::pod::runtime::{Container, ContainerState, NodePods, Sandbox, Source};
+use crate::pod::runtime::{Container, ContainerState, NodePods, PodSource, Sandbox};
 
 /// How a parent stands on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,15 +26,15 @@ pub enum OnNode {
 
 /// Sandboxes of the API-sourced pod `key`.
 pub fn parent_sandboxes<'a>(node: &'a NodePods, key: &PodKey) -> Vec<&'a Sandbox> {
-    of_pod(node, key, Source::Api)
+    of_pod(node, key, PodSource::Api)
 }
 
 /// Sandboxes of the static pod `key`.
 pub fn static_sandboxes<'a>(node: &'a NodePods, key: &PodKey) -> Vec<&'a Sandbox> {
-    of_pod(node, key, Source::Static)
+    of_pod(node, key, PodSource::Static)
 }
 
-fn of_pod<'a>(node: &'a NodePods, key: &PodKey, source: Source) -> Vec<&'a Sandbox> {
+fn of_pod<'a>(node: &'a NodePods, key: &PodKey, source: PodSource) -> Vec<&'a Sandbox> {
     node.sandboxes.iter().filter(|s| s.source == source && s.pod == *key).collect()
 }
 
@@ -102,7 +102,7 @@ mod tests {
             id: SandboxId::from("s"),
             pod: PodKey::new("ns", "web").unwrap(),
             uid: Uid::from("u"),
-            source: Source::Api,
+            source: PodSource::Api,
             annotated: true,
             checkpoint_of: None,
             ready,

@@ -2,7 +2,7 @@
 
 use super::awareness::Kubelet;
 use super::facts::Pass;
-use super::self_checkpoint::Own;
+use super::self_checkpoint::OwnPods;
 use super::table::{Facts, PodView, Rows};
 use crate::pod::key::{PodKey, Uid};
 use crate::pod::parent::Standing;
@@ -10,7 +10,7 @@ use crate::pod::report::{Phase, PodReport, Report};
 use crate::pod::snapshot::Answer;
 
 /// Every annotated pod and every checkpoint, the agent's own among them.
-pub fn report(pass: &Pass, own: &Own, rows: &Rows) -> Report {
+pub fn report(pass: &Pass, own: &OwnPods, rows: &Rows) -> Report {
     let mut pods: Vec<PodReport> = rows
         .iter()
         .filter(|(_, facts, _)| {

@@ -12,19 +12,19 @@ use crate::moment::{BootInstant, Observation};
 use crate::pod::key::{Lineage, PodKey};
 use crate::pod::parent::{Parent, Standing};
 use crate::pod::plan::Step;
-use crate::pod::runtime::Source;
+use crate::pod::runtime::PodSource;
 use crate::pod::snapshot::{Answer, OnDisk, Scheduling};
 
 /// The agent among the pods: nothing, where it does not run in a pod.
 #[derive(Debug, Clone, Default)]
-pub struct Own {
+pub struct OwnPods {
     key: Option<PodKey>,
     lineage: Option<Lineage>,
     is_twin: bool,
     members: BTreeSet<PodKey>,
 }
 
-impl Own {
+impl OwnPods {
     /// Finds its lineage in the API, on disk or in the memory, and everything that belongs to it.
     pub fn find(pass: &Pass) -> Self {
         let Some(own) = &pass.snapshot.own else { return Self::default() };
@@ -126,7 +126,7 @@ impl Own {
         let instances: BTreeSet<&PodKey> = node
             .sandboxes
             .iter()
-            .filter(|s| s.source == Source::Api)
+            .filter(|s| s.source == PodSource::Api)
             .map(|s| &s.pod)
             .filter(|k| self.is_ours(k))
             .collect();

@@ -122,7 +122,7 @@ pub enum RowAction {
     Reinstate,
     /// Keep the copy aside, whatever the grace period says.
     KeepAside,
-    /// Remove it.
+    /// Remove the checkpoint and all that belongs to it.
     Remove,
 }
 

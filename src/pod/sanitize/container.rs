@@ -7,7 +7,7 @@ use super::{environment, ports};
 use crate::pod::runtime::ImagePresence;
 use crate::quantity::Quantity;
 
-/// What kind of container it is.
+/// The list of the spec that it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContainerKind {
     /// Of `initContainers`, sidecars too.

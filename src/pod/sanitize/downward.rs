@@ -9,7 +9,7 @@ use crate::quantity::Quantity;
 
 /// What becomes of a reference to a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Field {
+pub(crate) enum DownwardField {
     /// The twin's own value is the right one; the kubelet resolves it without an API server.
     Native,
     /// The twin's own value would be another: the parent's is written down.
@@ -17,23 +17,23 @@ pub(crate) enum Field {
 }
 
 /// A `fieldRef`. The error is a sentence.
-pub(crate) fn pod_field(parent: &Parent, path: &str) -> Result<Field, String> {
+pub(crate) fn pod_field(parent: &Parent, path: &str) -> Result<DownwardField, String> {
     let metadata = &parent.object["metadata"];
     if let Some((map, key)) = subscript(path) {
         return match map {
-            "metadata.annotations" if key.starts_with(KUBELET_PREFIX) => Ok(Field::Native),
-            "metadata.annotations" => Ok(Field::Frozen(entry(&metadata["annotations"], key))),
-            "metadata.labels" => Ok(Field::Frozen(entry(&metadata["labels"], key))),
+            "metadata.annotations" if key.starts_with(KUBELET_PREFIX) => Ok(DownwardField::Native),
+            "metadata.annotations" => Ok(DownwardField::Frozen(entry(&metadata["annotations"], key))),
+            "metadata.labels" => Ok(DownwardField::Frozen(entry(&metadata["labels"], key))),
             _ => Err(unknown(path)),
         };
     }
     match path {
-        "metadata.annotations" => Ok(Field::Frozen(listed(&metadata["annotations"]))),
-        "metadata.labels" => Ok(Field::Frozen(listed(&metadata["labels"]))),
-        "metadata.name" => Ok(Field::Frozen(parent.key.name().to_owned())),
-        "spec.serviceAccountName" => Ok(Field::Frozen(service_account(&parent.object).to_owned())),
+        "metadata.annotations" => Ok(DownwardField::Frozen(listed(&metadata["annotations"]))),
+        "metadata.labels" => Ok(DownwardField::Frozen(listed(&metadata["labels"]))),
+        "metadata.name" => Ok(DownwardField::Frozen(parent.key.name().to_owned())),
+        "spec.serviceAccountName" => Ok(DownwardField::Frozen(service_account(&parent.object).to_owned())),
         "metadata.namespace" | "metadata.uid" | "spec.nodeName" | "status.hostIP" | "status.hostIPs"
-        | "status.podIP" | "status.podIPs" => Ok(Field::Native),
+        | "status.podIP" | "status.podIPs" => Ok(DownwardField::Native),
         _ => Err(unknown(path)),
     }
 }
@@ -41,12 +41,12 @@ pub(crate) fn pod_field(parent: &Parent, path: &str) -> Result<Field, String> {
 /// A `fieldRef` of a volume that becomes a directory of ours, where nothing can stay native.
 pub(crate) fn written_field(parent: &Parent, path: &str) -> Result<String, String> {
     match (pod_field(parent, path)?, path) {
-        (Field::Frozen(value), _) => Ok(value),
-        (Field::Native, "metadata.namespace") => Ok(parent.key.namespace().to_owned()),
-        (Field::Native, "metadata.uid") => Ok(parent.uid.to_string()),
+        (DownwardField::Frozen(value), _) => Ok(value),
+        (DownwardField::Native, "metadata.namespace") => Ok(parent.key.namespace().to_owned()),
+        (DownwardField::Native, "metadata.uid") => Ok(parent.uid.to_string()),
         // Whoever reads this is the twin, and that is what the kubelet would tell it.
-        (Field::Native, "metadata.annotations['kubernetes.io/config.source']") => Ok("file".to_owned()),
-        (Field::Native, _) => Err(format!(
+        (DownwardField::Native, "metadata.annotations['kubernetes.io/config.source']") => Ok("file".to_owned()),
+        (DownwardField::Native, _) => Err(format!(
             "{path} cannot stand in one volume with fields that are kept as the parent's; put it into a downwardAPI \
              volume of its own"
         )),
@@ -54,12 +54,16 @@ pub(crate) fn written_field(parent: &Parent, path: &str) -> Result<String, Strin
 }
 
 /// A `resourceFieldRef`; `container` is the one that reads it, used where the reference names none.
-pub(crate) fn resource_field(parent: &Parent, container: Option<&str>, source: &Value) -> Result<Field, String> {
+pub(crate) fn resource_field(
+    parent: &Parent,
+    container: Option<&str>,
+    source: &Value,
+) -> Result<DownwardField, String> {
     let resource = source["resource"].as_str().unwrap_or_default();
     if resource.starts_with("limits.") {
-        return Ok(Field::Native);
+        return Ok(DownwardField::Native);
     }
-    written_resource(parent, container, source).map(Field::Frozen)
+    written_resource(parent, container, source).map(DownwardField::Frozen)
 }
 
 /// The parent's value of a `resourceFieldRef`. Requests that are not named are as the API server fills them in: the

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::downward::{Field, pod_field, resource_field};
+use super::downward::{DownwardField, pod_field, resource_field};
 use super::findings::{Findings, Pod};
 use crate::pod::annotation::INLINE_SECRET_ENV;
 use crate::pod::asset_refs::missing;
-use crate::pod::asset_refs::missing::{Lack, Reader};
+use crate::pod::asset_refs::missing::{AssetReader, Lack};
 use crate::pod::asset_refs::{ObjectKind, ObjectRef};
 use crate::pod::service_variables::{Known, OF_THE_API, known, read_by};
 
@@ -139,11 +139,11 @@ impl Environment<'_> {
             resource_field(self.pod.parent, Some(self.container), reference)
         } else {
             // A file of an emptyDir, which the kubelet reads itself.
-            Ok(Field::Native)
+            Ok(DownwardField::Native)
         };
         match field {
-            Ok(Field::Native) => Some(variable.clone()),
-            Ok(Field::Frozen(value)) => Some(frozen(&value)),
+            Ok(DownwardField::Native) => Some(variable.clone()),
+            Ok(DownwardField::Frozen(value)) => Some(frozen(&value)),
             Err(sentence) => {
                 findings.refuse(format!("variable {name} of container {}: {sentence}", self.container));
                 None
@@ -188,7 +188,7 @@ impl Environment<'_> {
             )));
         }
         let object = ObjectRef { kind, name: name.to_owned() };
-        let reader = Reader { namespace: self.pod.parent.key.namespace(), what };
+        let reader = AssetReader { namespace: self.pod.parent.key.namespace(), what };
         missing::object(self.pod.assets, &object, reference["optional"] == true, reader)
     }
 

@@ -4,8 +4,9 @@ use super::*;
 
 #[track_caller]
 fn is(text: &str, host: &str, port: Option<u16>, repository: &str, tag: &str) {
-    let expected = Reference { host: host.to_owned(), port, repository: repository.to_owned(), tag: tag.to_owned() };
-    assert_eq!(Reference::parse(text), Ok(expected));
+    let expected =
+        ImageReference { host: host.to_owned(), port, repository: repository.to_owned(), tag: tag.to_owned() };
+    assert_eq!(ImageReference::parse(text), Ok(expected));
 }
 
 #[test]
@@ -23,7 +24,7 @@ fn every_part_is_read() {
 #[test]
 fn what_is_no_address_says_what_to_write() {
     for text in ["", "x", "user/name", "name:tag", "/x", "registry/name"] {
-        assert!(matches!(Reference::parse(text), Err(BadReference::NoHost(_))), "{text}");
+        assert!(matches!(ImageReference::parse(text), Err(BadReference::NoHost(_))), "{text}");
     }
     for text in [
         "a..b/x",
@@ -47,7 +48,7 @@ fn what_is_no_address_says_what_to_write() {
         "ä.de/x",
         "a.b c/x",
     ] {
-        assert!(matches!(Reference::parse(text), Err(BadReference::Host(_))), "{text}");
+        assert!(matches!(ImageReference::parse(text), Err(BadReference::Host(_))), "{text}");
     }
     for text in [
         "a.b/",
@@ -66,16 +67,16 @@ fn what_is_no_address_says_what_to_write() {
         "a.b/x y",
         "a.b/ä",
     ] {
-        assert!(matches!(Reference::parse(text), Err(BadReference::Repository(_))), "{text}");
+        assert!(matches!(ImageReference::parse(text), Err(BadReference::Repository(_))), "{text}");
     }
     for text in ["a.b/x:", "a.b/x:.y", "a.b/x:-y", "a.b/x:y:z", "a.b/x:y/z", "a.b/x:ä"] {
-        assert!(matches!(Reference::parse(text), Err(BadReference::Tag(_))), "{text}");
+        assert!(matches!(ImageReference::parse(text), Err(BadReference::Tag(_))), "{text}");
     }
-    assert!(matches!(Reference::parse(&format!("a.b/x:{}", "t".repeat(129))), Err(BadReference::Tag(_))));
-    assert!(matches!(Reference::parse(&format!("a.b/{}", "x".repeat(252))), Err(BadReference::Long(256))));
-    assert!(matches!(Reference::parse(&"x".repeat(1 << 20)), Err(BadReference::Long(_))));
-    assert!(matches!(Reference::parse("a.b/x@sha256:00"), Err(BadReference::Digest(_))));
-    let no_user = Reference::parse("docker.io/name").unwrap_err();
+    assert!(matches!(ImageReference::parse(&format!("a.b/x:{}", "t".repeat(129))), Err(BadReference::Tag(_))));
+    assert!(matches!(ImageReference::parse(&format!("a.b/{}", "x".repeat(252))), Err(BadReference::Long(256))));
+    assert!(matches!(ImageReference::parse(&"x".repeat(1 << 20)), Err(BadReference::Long(_))));
+    assert!(matches!(ImageReference::parse("a.b/x@sha256:00"), Err(BadReference::Digest(_))));
+    let no_user = ImageReference::parse("docker.io/name").unwrap_err();
     assert_eq!(no_user.to_string(), "docker.io/name belongs to nobody: write docker.io/USER/name");
 }
 
@@ -84,14 +85,14 @@ proptest! {
     fn what_was_read_is_written_so_that_it_is_read_again(
         text in r"([a-z0-9]{1,5}(\.[a-zA-Z0-9-]{1,4}){0,3}|\[[0-9a-f:]{2,9}\]|localhost)(:[0-9]{1,5})?/[a-z0-9._/-]{1,12}(:[\w.-]{1,5})?",
     ) {
-        if let Ok(read) = Reference::parse(&text) {
-            prop_assert_eq!(Reference::parse(&read.to_string()), Ok(read));
+        if let Ok(read) = ImageReference::parse(&text) {
+            prop_assert_eq!(ImageReference::parse(&read.to_string()), Ok(read));
         }
     }
 
     #[test]
     fn no_text_makes_it_panic(text in ".{0,300}") {
-        drop(Reference::parse(&text));
+        drop(ImageReference::parse(&text));
         drop(host_and_port(&text));
     }
 }

@@ -121,7 +121,7 @@ fn what_is_no_token_is_none() {
 #[test]
 fn what_is_held_is_bounded() {
     let held = GrantedRights::default();
-    let access = Access::lasting(Zeroizing::new("Basic x".to_owned()));
+    let access = AuthorizationHeader::lasting(Zeroizing::new("Basic x".to_owned()));
     for number in 0..10 * MOST {
         held.put(
             &RepositoryPath { repository: format!("r{number}"), ..place("r.example", "https://r.example/") },

@@ -25,10 +25,10 @@ use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::error::ApiError;
 use crate::cluster::requests;
 use crate::cluster::reviews::Reviews;
-use crate::serve::jobs::job::{Identifier, Job, JobId, State as JobState};
+use crate::serve::jobs::job::{Identifier, Job, JobId, JobState};
 use crate::serve::jobs::limits;
 use crate::serve::jobs::pod_target::PodTarget;
-use crate::serve::jobs::queue::{Follower, RequestDenied, end_of};
+use crate::serve::jobs::queue::{JobUpdates, RequestDenied, end_of};
 use crate::serve::jobs::request;
 use crate::serve::jobs::request::{ApiFlavor, CheckpointRequest, PodPath};
 use crate::serve::jobs::worker::Worker;
@@ -168,7 +168,7 @@ impl Checkpoints {
     }
 
     /// Answers when the job is over, or with what is known when the caller's time is up.
-    async fn follow(&self, mut follower: Follower, patience: Duration, to: To) -> Result<Response, ApiStatus> {
+    async fn follow(&self, mut follower: JobUpdates, patience: Duration, to: To) -> Result<Response, ApiStatus> {
         let mut leaving = self.leaving.clone();
         let told = tokio::select! {
             biased;

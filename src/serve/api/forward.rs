@@ -23,7 +23,7 @@ use crate::cluster::error::ApiError;
 use crate::cluster::requests;
 use crate::cluster::reviews::Caller;
 use crate::dns_name::check_name;
-use crate::http_client::{Answer, ExchangeLimits, Host, WireError, exchange};
+use crate::http_client::{ExchangeLimits, Host, HttpAnswer, WireError, exchange};
 use target::Instances;
 
 /// Asking the API server where.
@@ -157,7 +157,7 @@ fn unknown(what: &str, node: &str, why: &ApiError) -> ApiStatus {
 }
 
 /// Status, kind and body; everything else in the head was between the two of us.
-fn passed_on(node: &str, answer: Answer) -> Result<Response, ApiStatus> {
+fn passed_on(node: &str, answer: HttpAnswer) -> Result<Response, ApiStatus> {
     if answer.status() == StatusCode::UNAUTHORIZED {
         tracing::warn!(%node, "the instance there does not know us: is our token of audience pod-checkpointer?");
         return Err(ApiStatus::bad_gateway(format!(

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveError;
-use crate::archive::complete::{self, State};
+use crate::archive::complete::{self, Completeness};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::ArchiveName;
 use crate::disk::files::{FileError, Files};
@@ -13,7 +13,7 @@ use crate::disk::rooted_dir::RootedDir;
 
 /// Whose archive is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub struct ArchiveOwner {
     /// Namespace of the pod.
     pub namespace: String,
     /// Name of the pod.
@@ -26,7 +26,7 @@ pub struct Owner {
 
 /// An archive that can be relied on.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundArchive {
     /// Name of its file in the checkpoints directory.
     pub file: String,
     /// Open for reading, at its beginning.
@@ -95,7 +95,7 @@ impl Archives {
 
     /// The file that the kubelet names: its last part, if that is the name of an archive of this container. Where the
     /// kubelet has its directory is not believed.
-    pub fn named(path: &str, owner: &Owner) -> Result<String, ArchiveFault> {
+    pub fn named(path: &str, owner: &ArchiveOwner) -> Result<String, ArchiveFault> {
         let file = path.rsplit('/').next().unwrap_or_default();
         let name = ArchiveName::parse(file).filter(|name| !name.sealed);
         if name.is_some_and(|name| name.may_be_of(&owner.namespace, &owner.pod, &owner.container)) {
@@ -111,7 +111,7 @@ impl Archives {
     }
 
     /// The file, whole and of its owner; durable when this returns.
-    pub fn take(&self, file: &str, owner: &Owner) -> Result<Found, ArchiveFault> {
+    pub fn take(&self, file: &str, owner: &ArchiveOwner) -> Result<FoundArchive, ArchiveFault> {
         let path = self.locate(file);
         let content = self.dir.open_file(file).map_err(|why| match why.kind() {
             std::io::ErrorKind::NotFound => ArchiveFault::Missing(why),
@@ -119,11 +119,11 @@ impl Archives {
         })?;
         let unreadable = |why| ArchiveFault::Unreadable { path: path.clone(), why };
         let contents = match complete::read(&content).map_err(unreadable)? {
-            State::Complete(contents) => contents,
-            State::BeingWritten => {
+            Completeness::Complete(contents) => contents,
+            Completeness::BeingWritten => {
                 return Err(ArchiveFault::Incomplete { path, why: "it is still being written".to_owned() });
             }
-            State::Incomplete(why) => return Err(ArchiveFault::Incomplete { path, why }),
+            Completeness::Incomplete(why) => return Err(ArchiveFault::Incomplete { path, why }),
         };
         if !owner.owns(&contents.metadata) {
             let Metadata { namespace, pod, container, .. } = &contents.metadata;
@@ -133,11 +133,11 @@ impl Archives {
         content.sync_all().map_err(|cause| FileError::new("make durable", path, cause))?;
         self.dir.sync_dir("")?;
         std::io::Seek::rewind(&mut &content).map_err(|cause| FileError::new("read", self.locate(file), cause))?;
-        Ok(Found { file: file.to_owned(), content, metadata: contents.metadata, size: contents.size })
+        Ok(FoundArchive { file: file.to_owned(), content, metadata: contents.metadata, size: contents.size })
     }
 
     /// Plain archives that may be of this container and were asked for in these seconds, the oldest first.
-    pub fn between(&self, owner: &Owner, since: i64, until: i64) -> Result<Vec<String>, FileError> {
+    pub fn between(&self, owner: &ArchiveOwner, since: i64, until: i64) -> Result<Vec<String>, FileError> {
         Ok(among(&self.plain()?, owner, since, until))
     }
 
@@ -158,8 +158,8 @@ impl Archives {
 }
 
 /// See [`Archives::between`].
-pub fn among(plain: &[(ArchiveName, String)], owner: &Owner, since: i64, until: i64) -> Vec<String> {
-    let Owner { namespace, pod, container, .. } = owner;
+pub fn among(plain: &[(ArchiveName, String)], owner: &ArchiveOwner, since: i64, until: i64) -> Vec<String> {
+    let ArchiveOwner { namespace, pod, container, .. } = owner;
     let mut found: Vec<(i64, &String)> = plain
         .iter()
         .map(|(name, file)| (name.at.as_second(), name, file))
@@ -170,7 +170,7 @@ pub fn among(plain: &[(ArchiveName, String)], owner: &Owner, since: i64, until: 
     found.into_iter().map(|(_, file)| file.clone()).collect()
 }
 
-impl Owner {
+impl ArchiveOwner {
     /// A name alone may be that of an earlier pod.
     fn owns(&self, said: &Metadata) -> bool {
         let same = said.namespace == self.namespace && said.pod == self.pod && said.container == self.container;
@@ -183,9 +183,9 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn owner() -> Owner {
+    fn owner() -> ArchiveOwner {
         let text = str::to_owned;
-        Owner { namespace: text("ns"), pod: text("p"), uid: text("u"), container: text("c") }
+        ArchiveOwner { namespace: text("ns"), pod: text("p"), uid: text("u"), container: text("c") }
     }
 
     #[rstest]

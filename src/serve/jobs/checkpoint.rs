@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::archives::{ArchiveFault, Archives, Found, Owner};
+use super::archives::{ArchiveFault, ArchiveOwner, Archives, FoundArchive};
 use super::dump_log;
-use super::job::{Event, Job, Late, State};
+use super::job::{Event, Job, JobState, Late};
 use super::limits;
 use super::publish::Publisher;
 use super::sealing;
@@ -38,15 +38,15 @@ impl Checkpointer {
     /// Does what the job's state says is next. `resumed`: an earlier process was at it, and may have done it in part.
     pub async fn step(&self, job: &Job, resumed: bool) -> Event {
         match &job.state {
-            State::Accepted => Event::Begun,
-            State::Checkpointing { since } => self.checkpoint(job, *since, resumed).await,
-            State::Sealing { archive } => sealed(self.seal(job, archive).await),
-            State::Pushing { archive } => match self.push(job, archive).await {
+            JobState::Accepted => Event::Begun,
+            JobState::Checkpointing { since } => self.checkpoint(job, *since, resumed).await,
+            JobState::Sealing { archive } => sealed(self.seal(job, archive).await),
+            JobState::Pushing { archive } => match self.push(job, archive).await {
                 Ok(image) => Event::Pushed(image),
                 Err(why) => failed(format!("the image was not pushed, and the pod is as it was: {why}")),
             },
-            State::Deleting => self.delete(job).await,
-            State::Done | State::Failed { .. } => failed("the job is over".to_owned()),
+            JobState::Deleting => self.delete(job).await,
+            JobState::Done | JobState::Failed { .. } => failed("the job is over".to_owned()),
         }
     }
 
@@ -71,7 +71,7 @@ impl Checkpointer {
     }
 
     /// What the kubelet says is done is looked at.
-    async fn accept(&self, job: &Job, owner: &Owner, path: &str) -> Event {
+    async fn accept(&self, job: &Job, owner: &ArchiveOwner, path: &str) -> Event {
         let file = match Archives::named(path, owner) {
             Ok(file) => file,
             Err(why) => return failed(why.to_string()),
@@ -89,7 +89,7 @@ impl Checkpointer {
     }
 
     /// Waits for the archive of a call that nobody listens to any more.
-    async fn adopt(&self, owner: &Owner, since: i64, until: i64, why: &str) -> Event {
+    async fn adopt(&self, owner: &ArchiveOwner, since: i64, until: i64, why: &str) -> Event {
         loop {
             let (archives, whose) = (self.archives.clone(), owner.clone());
             let last = until.max(since);
@@ -164,7 +164,7 @@ impl Checkpointer {
         }
     }
 
-    async fn take(&self, file: &str, owner: &Owner) -> Result<Found, ArchiveFault> {
+    async fn take(&self, file: &str, owner: &ArchiveOwner) -> Result<FoundArchive, ArchiveFault> {
         let (archives, name, owner) = (self.archives.clone(), file.to_owned(), owner.clone());
         match spawn_blocking(move || archives.take(&name, &owner)).await {
             Ok(taken) => taken,
@@ -184,14 +184,14 @@ impl Checkpointer {
 }
 
 /// Whose archive is next.
-fn owner(job: &Job) -> Option<Owner> {
+fn owner(job: &Job) -> Option<ArchiveOwner> {
     owner_of(job, &job.current()?.name)
 }
 
 /// The owner of an archive of one of the job's containers.
-pub fn owner_of(job: &Job, container: &str) -> Option<Owner> {
+pub fn owner_of(job: &Job, container: &str) -> Option<ArchiveOwner> {
     let known = job.containers.iter().any(|running| running.name == container);
-    known.then(|| Owner {
+    known.then(|| ArchiveOwner {
         namespace: job.request.namespace.clone(),
         pod: job.request.pod.clone(),
         uid: job.pod_uid.clone(),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::pod_target::Running;
+use super::pod_target::RunningContainer;
 use super::request::{ApiFlavor, CheckpointRequest};
 use crate::dns_name::check_name;
 
@@ -98,7 +98,7 @@ pub struct Late {
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
-pub enum State {
+pub enum JobState {
     /// The next container's checkpoint has not begun.
     Accepted,
     /// The kubelet is being asked, or was when the record was last written.
@@ -144,9 +144,9 @@ pub enum Event {
     Deleted,
     /// It cannot go on.
     Failed {
-        /// See [`State::Failed`].
+        /// See [`JobState::Failed`].
         reason: String,
-        /// See [`State::Failed`].
+        /// See [`JobState::Failed`].
         late: Option<Late>,
     },
 }
@@ -165,7 +165,7 @@ pub struct Job {
     /// UID of the pod that was there then: no other is ever deleted.
     pub pod_uid: String,
     /// The containers to be saved, in this order.
-    pub containers: Vec<Running>,
+    pub containers: Vec<RunningContainer>,
     /// The certificate to seal to (PEM), read when the caller's right to it was reviewed.
     pub certificate: Option<String>,
     /// When it was accepted, seconds since the epoch.
@@ -180,17 +180,17 @@ pub struct Job {
     pub image: Option<String>,
     /// How far it has come.
     #[serde(flatten)]
-    pub state: State,
+    pub state: JobState,
 }
 
 impl Job {
     /// It is over, one way or the other.
     pub fn ended(&self) -> bool {
-        matches!(self.state, State::Done | State::Failed { .. })
+        matches!(self.state, JobState::Done | JobState::Failed { .. })
     }
 
     /// Whose turn it is; none when all are taken.
-    pub fn current(&self) -> Option<&Running> {
+    pub fn current(&self) -> Option<&RunningContainer> {
         self.containers.get(self.taken.len())
     }
 
@@ -203,24 +203,24 @@ impl Job {
         }
         let seals = self.request.seal_to.is_some();
         let pushes = self.request.flavor == ApiFlavor::Image;
-        self.state = match (std::mem::replace(&mut self.state, State::Accepted), event) {
-            (_, Event::Failed { reason, late }) => State::Failed { reason, late },
-            (State::Accepted, Event::Begun) => {
+        self.state = match (std::mem::replace(&mut self.state, JobState::Accepted), event) {
+            (_, Event::Failed { reason, late }) => JobState::Failed { reason, late },
+            (JobState::Accepted, Event::Begun) => {
                 self.begun.get_or_insert(now);
-                State::Checkpointing { since: now }
+                JobState::Checkpointing { since: now }
             }
-            (State::Checkpointing { .. }, Event::Archived(archive)) if seals => State::Sealing { archive },
-            (State::Checkpointing { .. }, Event::Archived(archive)) if pushes => State::Pushing { archive },
-            (State::Checkpointing { .. }, Event::Archived(archive))
-            | (State::Sealing { .. }, Event::Sealed(archive)) => self.shelve(archive),
-            (State::Pushing { archive }, Event::Pushed(image)) => {
+            (JobState::Checkpointing { .. }, Event::Archived(archive)) if seals => JobState::Sealing { archive },
+            (JobState::Checkpointing { .. }, Event::Archived(archive)) if pushes => JobState::Pushing { archive },
+            (JobState::Checkpointing { .. }, Event::Archived(archive))
+            | (JobState::Sealing { .. }, Event::Sealed(archive)) => self.shelve(archive),
+            (JobState::Pushing { archive }, Event::Pushed(image)) => {
                 self.image = Some(image);
                 self.shelve(archive)
             }
-            (State::Deleting, Event::Deleted) => State::Done,
+            (JobState::Deleting, Event::Deleted) => JobState::Done,
             (state, event) => {
                 let reason = format!("the record says {state:?}, which {event:?} cannot follow");
-                State::Failed { reason, late: None }
+                JobState::Failed { reason, late: None }
             }
         };
         self.changed = now;
@@ -228,20 +228,20 @@ impl Job {
     }
 
     /// The container's archive is in its last form: the next one, the pod's end, or the end.
-    fn shelve(&mut self, file: String) -> State {
+    fn shelve(&mut self, file: String) -> JobState {
         let container = self.current().map(|running| running.name.clone()).unwrap_or_default();
         self.taken.push(Taken { container, file });
         match self.current() {
-            Some(_) => State::Accepted,
-            None if self.request.delete_pod => State::Deleting,
-            None => State::Done,
+            Some(_) => JobState::Accepted,
+            None if self.request.delete_pod => JobState::Deleting,
+            None => JobState::Done,
         }
     }
 
     /// The file that the job still needs as it is.
     pub fn archive(&self) -> Option<&str> {
         match &self.state {
-            State::Sealing { archive } | State::Pushing { archive } => Some(archive),
+            JobState::Sealing { archive } | JobState::Pushing { archive } => Some(archive),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::archives::{Archives, Owner, among};
+use super::archives::{ArchiveOwner, Archives, among};
 use super::job::Late;
 use super::limits;
 use crate::archive::name::ArchiveName;
@@ -24,7 +24,7 @@ pub struct LateArchives {
 
 #[derive(Clone)]
 struct Unwanted {
-    owner: Owner,
+    owner: ArchiveOwner,
     late: Late,
     /// When it is looked for again, and how long after that.
     next: Instant,
@@ -43,7 +43,7 @@ impl LateArchives {
     }
 
     /// Has the archive of a call looked for. Of more than there may be jobs, the one that was given up first is let go.
-    pub fn add(&self, owner: Owner, late: Late) {
+    pub fn add(&self, owner: ArchiveOwner, late: Late) {
         let mut unwanted = self.unwanted();
         if unwanted.len() >= limits::MOST_JOBS {
             unwanted.remove(0);
@@ -130,9 +130,9 @@ mod tests {
         LateArchives::new(Archives::new(dir))
     }
 
-    fn of(pod: &str, until: i64) -> (Owner, Late) {
+    fn of(pod: &str, until: i64) -> (ArchiveOwner, Late) {
         let own = str::to_owned;
-        let owner = Owner { namespace: own("ns"), pod: own(pod), uid: own("u"), container: own("c") };
+        let owner = ArchiveOwner { namespace: own("ns"), pod: own(pod), uid: own("u"), container: own("c") };
         (owner, Late { container: own("c"), since: until - 10, until })
     }
 

@@ -46,5 +46,5 @@ pub const GRACE: Duration = Duration::from_secs(25);
 pub const DELETE_ATTEMPTS: u32 = 6;
 /// A request's body; the listener refuses longer ones.
 pub const BODY: usize = 64 << 10;
-/// A job's file.
+/// The longest that the record of a job may be, in bytes.
 pub const JOB_FILE: u64 = 256 << 10;

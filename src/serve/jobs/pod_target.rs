@@ -24,9 +24,9 @@ struct Container {
     otherwise: String,
 }
 
-/// A running container.
+/// A container that a checkpoint can be taken of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
+pub struct RunningContainer {
     /// Its name in the pod.
     pub name: String,
     /// The runtime's identifier, without the runtime's name before it.
@@ -79,7 +79,7 @@ impl PodTarget {
     }
 
     /// The one that was asked for, or all that are meant to last: init containers that end do not.
-    pub fn select(&self, wanted: Option<&str>) -> Result<Vec<Running>, Unfit> {
+    pub fn select(&self, wanted: Option<&str>) -> Result<Vec<RunningContainer>, Unfit> {
         let Some(name) = wanted else {
             return self.containers.iter().filter(|c| c.lasting).map(Container::running).collect();
         };
@@ -92,9 +92,9 @@ impl PodTarget {
 }
 
 impl Container {
-    fn running(&self) -> Result<Running, Unfit> {
+    fn running(&self) -> Result<RunningContainer, Unfit> {
         match &self.running {
-            Some(id) => Ok(Running { name: self.name.clone(), id: id.clone() }),
+            Some(id) => Ok(RunningContainer { name: self.name.clone(), id: id.clone() }),
             None => Err(Unfit::NotRunning { name: self.name.clone(), state: self.otherwise.clone() }),
         }
     }
@@ -137,7 +137,7 @@ mod tests {
         })
     }
 
-    fn names(found: Vec<Running>) -> Vec<String> {
+    fn names(found: Vec<RunningContainer>) -> Vec<String> {
         found.into_iter().map(|running| running.name).collect()
     }
 
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn one_by_name_has_the_runtimes_identifier() {
         let found = PodTarget::of(&pod()).unwrap().select(Some("b")).unwrap();
-        assert_eq!(found, [Running { name: "b".to_owned(), id: "id-of-b".to_owned() }]);
+        assert_eq!(found, [RunningContainer { name: "b".to_owned(), id: "id-of-b".to_owned() }]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::archives::Found;
+use super::archives::FoundArchive;
 use super::job::JobId;
 use super::metrics::JobMetrics;
 use crate::cluster::client::ApiClient;
@@ -14,8 +14,8 @@ use crate::http_client::tls;
 use crate::http_client::tls::TlsError;
 use crate::image::push::{PushError, push};
 use crate::registry::credentials::{BadCredentials, Credentials};
-use crate::registry::reference::{BadReference, Reference};
-use crate::registry::{Digest, Options, Registry, RegistryError, RegistryLimits};
+use crate::registry::reference::{BadReference, ImageReference};
+use crate::registry::{Digest, Registry, RegistryError, RegistryLimits, RegistryOptions};
 
 /// Key of a Secret of type kubernetes.io/dockerconfigjson.
 const CONFIG: &str = ".dockerconfigjson";
@@ -45,7 +45,7 @@ pub struct Publisher {
 pub enum PublishFault {
     /// The address is none.
     #[error("CHECKPOINT_IMAGE_PREFIX: {0}")]
-    Reference(#[from] BadReference),
+    ImageReference(#[from] BadReference),
     /// Credentials that are there and cannot be had.
     #[error("Secret {namespace}/{name} cannot be read: {why}")]
     Secret {
@@ -79,8 +79,8 @@ pub enum PublishFault {
 
 impl Publisher {
     /// Pushes the archive under the job's tag, and returns the image's reference. Doing it again changes nothing.
-    pub async fn publish(&self, job: &JobId, archive: Found) -> Result<String, PublishFault> {
-        let reference = Reference::parse(&format!("{}:{job}", self.prefix))?;
+    pub async fn publish(&self, job: &JobId, archive: FoundArchive) -> Result<String, PublishFault> {
+        let reference = ImageReference::parse(&format!("{}:{job}", self.prefix))?;
         let registry = self.registry(self.limit).await?;
         let pushed = push(&registry, &reference, archive.content, &archive.metadata, &|_| {}).await?;
         self.metrics.pushed(pushed.bytes);
@@ -90,13 +90,13 @@ impl Publisher {
 
     /// Whether the registry answers and lets us in: asks for a blob that nobody has, and stores nothing.
     pub async fn try_registry(&self, limit: Duration) -> Result<(), PublishFault> {
-        let reference = Reference::parse(&format!("{}:{:016x}", self.prefix, 0))?;
+        let reference = ImageReference::parse(&format!("{}:{:016x}", self.prefix, 0))?;
         self.registry(limit).await?.has_blob(&reference, Digest::of(self.prefix.as_bytes())).await?;
         Ok(())
     }
 
     async fn registry(&self, limit: Duration) -> Result<Registry, PublishFault> {
-        Ok(Registry::new(Options {
+        Ok(Registry::new(RegistryOptions {
             plain_http: self.plain_http.clone(),
             ca: self.ca.as_deref().map(tls::certificates_of).transpose()?.unwrap_or_default(),
             credentials: self.credentials().await?,

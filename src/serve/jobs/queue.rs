@@ -34,7 +34,7 @@ pub enum RequestDenied {
 }
 
 /// How a job is followed: the record as it stands, and each change.
-pub type Follower = watch::Receiver<Arc<Job>>;
+pub type JobUpdates = watch::Receiver<Arc<Job>>;
 
 /// Takes jobs. Cheap to clone; clones are the same queue.
 #[derive(Clone)]
@@ -94,7 +94,7 @@ impl Queue {
     }
 
     /// Takes a job if there is room. Its record is durable when this returns.
-    pub async fn take(&self, job: Job) -> Result<(QueueSlot, Follower), RequestDenied> {
+    pub async fn take(&self, job: Job) -> Result<(QueueSlot, JobUpdates), RequestDenied> {
         let room = Arc::clone(&self.0.room);
         let place = match room.try_acquire_owned() {
             Ok(permit) => QueueSlot { _room: permit, _counted: self.0.metrics.in_queue() },
@@ -120,7 +120,7 @@ impl Queue {
     }
 
     /// The job, if there is such a one.
-    pub fn find(&self, id: &JobId) -> Option<Follower> {
+    pub fn find(&self, id: &JobId) -> Option<JobUpdates> {
         self.jobs().get(id).map(watch::Sender::subscribe)
     }
 
@@ -228,7 +228,7 @@ impl PodLock {
 }
 
 /// Waits for the end of a job, as long as `limit`; none if it goes on.
-pub async fn end_of(follower: &mut Follower, limit: Duration) -> Option<Arc<Job>> {
+pub async fn end_of(follower: &mut JobUpdates, limit: Duration) -> Option<Arc<Job>> {
     let ended = tokio::time::timeout(limit, follower.wait_for(|job| job.ended())).await;
     ended.ok()?.ok().map(|job| Arc::clone(&job))
 }

@@ -92,14 +92,14 @@ pub fn expired<'a>(jobs: impl Iterator<Item = &'a Job>, now: i64, most: usize) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::job::State;
+    use super::super::job::JobState;
     use super::super::job::tests::job;
     use super::super::request::ApiFlavor;
     use super::*;
     use crate::disk::rooted_dir::RootedDir;
 
     fn ended(id: u64, changed: i64) -> Job {
-        Job { id: JobId::of(id), changed, state: State::Done, ..job(ApiFlavor::Image, &["a"]) }
+        Job { id: JobId::of(id), changed, state: JobState::Done, ..job(ApiFlavor::Image, &["a"]) }
     }
 
     fn open(dir: &std::path::Path) -> Records {

@@ -71,7 +71,7 @@ pub enum BadRequest {
         /// As it came, cut.
         value: String,
     },
-    /// Not JSON.
+    /// The body is no JSON object: why, and an example of one.
     #[error("the body is not a JSON object ({0}); send one like {1}")]
     NotJson(String, &'static str),
     /// A field of another type.

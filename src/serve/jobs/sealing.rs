@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::archives::{ArchiveFault, Archives, Owner};
+use super::archives::{ArchiveFault, ArchiveOwner, Archives};
 use crate::archive::name::SEALED;
 use crate::disk::files::FileError;
 use crate::seal::{Recipient, RecipientError, SealError, seal_file};
@@ -28,7 +28,7 @@ pub enum SealingFault {
 /// when this returns.
 pub fn seal(
     archives: &Archives,
-    owner: &Owner,
+    owner: &ArchiveOwner,
     file: &str,
     certificate: &[u8],
     at: i64,

@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::checkpoint::{Checkpointer, owner_of};
-use super::job::{Event, Job, State};
+use super::job::{Event, Job, JobState};
 use super::late_archives::LateArchives;
 use super::limits;
 use super::metrics::JobMetrics;
-use super::queue::{Follower, Queue, QueueSlot, RequestDenied};
+use super::queue::{JobUpdates, Queue, QueueSlot, RequestDenied};
 use crate::clock;
 
 /// Takes jobs from its queue and has the checkpointer do their steps.
@@ -38,13 +38,13 @@ impl Worker {
 
     /// Takes a job and begins with it; its record is durable when this returns. A caller who hangs up meanwhile leaves no
     /// record that nobody works on.
-    pub async fn take(self: &Arc<Self>, job: Job) -> Result<Follower, RequestDenied> {
+    pub async fn take(self: &Arc<Self>, job: Job) -> Result<JobUpdates, RequestDenied> {
         let own = Arc::clone(self);
         let taking = tokio::spawn(async move { own.admit(job).await });
         taking.await.unwrap_or_else(|why| Err(RequestDenied::Broken(why.to_string())))
     }
 
-    async fn admit(self: &Arc<Self>, job: Job) -> Result<Follower, RequestDenied> {
+    async fn admit(self: &Arc<Self>, job: Job) -> Result<JobUpdates, RequestDenied> {
         let (slot, follower) = self.queue.take(job.clone()).await.inspect_err(|_| self.metrics.declined())?;
         let request = &job.request;
         tracing::info!(
@@ -94,7 +94,7 @@ impl Worker {
         let (mut pod_lock, _permit) = self.queue.pod_lock(&pod).await;
         while !job.ended() {
             let event = match &job.state {
-                State::Accepted => match self.unwanted(&job, resumed) {
+                JobState::Accepted => match self.unwanted(&job, resumed) {
                     Some(Unwanted::Leave) => return,
                     Some(Unwanted::Fail(reason)) => Event::Failed { reason: reason.to_owned(), late: None },
                     None => self.checkpointer.step(&job, resumed).await,
@@ -102,7 +102,7 @@ impl Worker {
                 _ => self.checkpointer.step(&job, resumed).await,
             };
             let now = if event == Event::Begun { pod_lock.next_second().await } else { clock::epoch_seconds() };
-            if matches!(job.state, State::Checkpointing { .. }) {
+            if matches!(job.state, JobState::Checkpointing { .. }) {
                 pod_lock.ended();
             }
             job = self.move_on(job, event, now).await;
@@ -118,14 +118,14 @@ impl Worker {
         let mut next = job.after(event, now);
         let clear = in_clear(&next).or(before);
         if let Err(why) = self.queue.record(&next).await {
-            if !matches!(next.state, State::Done) {
+            if !matches!(next.state, JobState::Done) {
                 let reason = format!("its record cannot be kept: {why}");
-                next.state = State::Failed { reason, late: None };
+                next.state = JobState::Failed { reason, late: None };
             }
             tracing::error!(job = %next.id, "{why}");
             self.queue.tell(&next);
         }
-        if let (State::Failed { .. }, Some(plain)) = (&next.state, clear) {
+        if let (JobState::Failed { .. }, Some(plain)) = (&next.state, clear) {
             self.checkpointer.discard(&plain).await;
         }
         next
@@ -155,7 +155,7 @@ impl Worker {
     fn tell_end(&self, job: &Job) {
         let seconds = job.changed - job.accepted;
         let files = job.taken.iter().map(|taken| taken.file.as_str()).collect::<Vec<_>>().join(", ");
-        if let State::Failed { reason, .. } = &job.state {
+        if let JobState::Failed { reason, .. } = &job.state {
             self.metrics.failed();
             tracing::warn!(job = %job.id, seconds, %files, %reason, "a checkpoint failed");
             return;
@@ -166,7 +166,7 @@ impl Worker {
     }
 
     fn look_for_late(&self, job: &Job) {
-        if let State::Failed { late: Some(late), .. } = &job.state
+        if let JobState::Failed { late: Some(late), .. } = &job.state
             && let Some(owner) = owner_of(job, &late.container)
         {
             self.late_archives.add(owner, late.clone());

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::index::{Found, Index, KEEP, Seen, stem};
+use super::index::{Found, Index, KEEP, SeenFile, stem};
 use super::metrics::RetentionMetrics;
-use super::policy::Key;
+use super::policy::ContainerKey;
 use super::select::Deletion;
 use super::{index_file, inspect};
 use crate::archive::name::SEALED;
@@ -28,7 +28,7 @@ pub struct ArchiveDir {
     claim: Option<Claim>,
     index: Index,
     /// What an earlier process knew, until the first look at everything.
-    remembered: HashMap<String, Seen>,
+    remembered: HashMap<String, SeenFile>,
     state: Option<RootedDir>,
     unsaved: bool,
     metrics: RetentionMetrics,
@@ -36,7 +36,7 @@ pub struct ArchiveDir {
 
 /// Whether a selected file was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeletionOutcome {
     /// It was.
     Removed,
     /// It is another one than was selected, or was pinned or removed meanwhile.
@@ -72,7 +72,7 @@ impl ArchiveDir {
     }
 
     /// Looks at everything; says whose archives are others than before.
-    pub fn rescan(&mut self) -> Result<BTreeSet<Arc<Key>>, FileError> {
+    pub fn rescan(&mut self) -> Result<BTreeSet<Arc<ContainerKey>>, FileError> {
         let dir = OpenDir::open(self.dir.path())?;
         let names: BTreeSet<String> = dir.names()?.into_iter().filter(|name| stem(name).is_some()).collect();
         if self.dir.is_another(&dir)? {
@@ -110,7 +110,7 @@ impl ArchiveDir {
     }
 
     /// Looks at what belongs to these names; says whose archives are others than before.
-    pub fn look(&mut self, names: &BTreeSet<String>) -> Result<BTreeSet<Arc<Key>>, FileError> {
+    pub fn look(&mut self, names: &BTreeSet<String>) -> Result<BTreeSet<Arc<ContainerKey>>, FileError> {
         let stems: BTreeSet<&str> = names.iter().filter_map(|name| stem(name)).collect();
         let mut touched = BTreeSet::new();
         for stem in stems {
@@ -126,7 +126,7 @@ impl ArchiveDir {
 
     /// Files that were being written, or could not be read, when they were looked at.
     pub fn unsettled(&self) -> BTreeSet<String> {
-        let unsettled = |seen: &Seen| matches!(seen.found, Found::Growing | Found::Unreadable(_));
+        let unsettled = |seen: &SeenFile| matches!(seen.found, Found::Growing | Found::Unreadable(_));
         self.index.open().filter(|(_, seen)| unsettled(seen)).map(|(file, _)| file.to_string()).collect()
     }
 
@@ -139,7 +139,7 @@ impl ArchiveDir {
         Ok(pinned)
     }
 
-    fn look_at(&mut self, file: &str) -> Result<BTreeSet<Arc<Key>>, FileError> {
+    fn look_at(&mut self, file: &str) -> Result<BTreeSet<Arc<ContainerKey>>, FileError> {
         let Some(stamp) = self.dir.stamp(file)? else {
             let gone = self.index.forget(file);
             self.unsaved |= gone.is_some();
@@ -147,7 +147,7 @@ impl ArchiveDir {
         };
         let is_sealed = file.ends_with(SEALED);
         let beside = if is_sealed { self.dir.stamp(&format!("{file}{}", sidecar::ENDING))? } else { None };
-        let holds = |seen: &Seen| seen.holds(&stamp, beside.as_ref());
+        let holds = |seen: &SeenFile| seen.holds(&stamp, beside.as_ref());
         if self.index.seen(file).is_some_and(holds) {
             return Ok(BTreeSet::new());
         }
@@ -166,30 +166,30 @@ impl ArchiveDir {
         match stamp {
             Some(stamp) => {
                 let found = Found::Broken("the sealed archive that it describes is not there".to_owned());
-                self.index.put(file, Seen { stamp, beside: None, found });
+                self.index.put(file, SeenFile { stamp, beside: None, found });
             }
             None => drop(self.index.forget(file)),
         }
         Ok(())
     }
 
-    fn read(&mut self, file: &str, is_sealed: bool, stamp: Stamp, beside: Option<Stamp>) -> Seen {
+    fn read(&mut self, file: &str, is_sealed: bool, stamp: Stamp, beside: Option<Stamp>) -> SeenFile {
         self.metrics.read();
         self.unsaved = true;
         let found = if is_sealed { inspect::sealed(&self.dir, file) } else { inspect::plain(&self.dir, file) };
-        Seen { stamp, beside, found }
+        SeenFile { stamp, beside, found }
     }
 
     /// Removes a file if it is still the one that was selected and nobody has pinned it since. It stays removed only after
     /// [`ArchiveDir::settle`].
-    pub fn delete(&mut self, deletion: &Deletion) -> Result<Outcome, FileError> {
+    pub fn delete(&mut self, deletion: &Deletion) -> Result<DeletionOutcome, FileError> {
         let file = &*deletion.file;
         if self.claim.is_none() || stem(file).map(|stem| self.look_for_pin(stem)).transpose()?.unwrap_or(true) {
-            return Ok(Outcome::Left);
+            return Ok(DeletionOutcome::Left);
         }
         if self.dir.stamp(file)? != self.index.seen(file).map(|seen| seen.stamp) {
             self.look_at(file)?;
-            return Ok(Outcome::Left);
+            return Ok(DeletionOutcome::Left);
         }
         self.dir.remove(file)?;
         if file.ends_with(SEALED) {
@@ -198,7 +198,7 @@ impl ArchiveDir {
         self.index.forget(file);
         self.unsaved = true;
         self.metrics.deleted(&deletion.why, deletion.size);
-        Ok(Outcome::Removed)
+        Ok(DeletionOutcome::Removed)
     }
 
     /// Counts a deletion that failed.

@@ -8,7 +8,7 @@ use super::spec::{self, Read};
 
 /// The resource that a policy is from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct PolicyOrigin {
     /// Namespace of the resource.
     pub namespace: String,
     /// Name of the resource.
@@ -25,27 +25,27 @@ pub struct EffectivePolicy {
     /// `None`: nobody has said anything, and nothing is deleted.
     pub policy: Option<Policy>,
     /// The resource that counts; with a file, none.
-    pub origin: Option<Origin>,
+    pub origin: Option<PolicyOrigin>,
     /// How values were understood.
     pub notes: Vec<String>,
     /// Values that cannot be; while there are any, the policy is an earlier one.
     pub refused: Vec<String>,
     /// Resources that do not count, for another one is older.
-    pub others: Vec<Origin>,
+    pub others: Vec<PolicyOrigin>,
 }
 
 /// A good policy, to be kept for the next start: the API may be away then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Where it is from.
-    pub origin: Origin,
+    pub origin: PolicyOrigin,
     /// Its `spec`, unchanged, with fields that this version does not know.
     pub spec: Value,
 }
 
 /// What a complete look at the resources means, after what was ordered before. The second value is to be kept.
 pub fn of_resources(objects: &[Value], before: &EffectivePolicy) -> (EffectivePolicy, Option<Kept>) {
-    let mut found: Vec<(&str, Origin, &Value)> = objects.iter().filter_map(parts).collect();
+    let mut found: Vec<(&str, PolicyOrigin, &Value)> = objects.iter().filter_map(parts).collect();
     found.sort_by(|(at, one, _), (other_at, other, _)| {
         (at, &one.namespace, &one.name).cmp(&(other_at, &other.namespace, &other.name))
     });
@@ -78,10 +78,10 @@ fn after(read: Result<Read, Vec<spec::Refusal>>, before: &EffectivePolicy) -> Ef
 }
 
 /// RFC 3339 in UTC and without fractions, as the API has it, sorts as text.
-fn parts(object: &Value) -> Option<(&str, Origin, &Value)> {
+fn parts(object: &Value) -> Option<(&str, PolicyOrigin, &Value)> {
     let metadata = object.get("metadata")?;
     let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-    let origin = Origin {
+    let origin = PolicyOrigin {
         namespace: text("namespace")?.to_owned(),
         name: text("name")?.to_owned(),
         uid: text("uid")?.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::policy::Key;
+use super::policy::ContainerKey;
 use crate::archive::name::{ArchiveName, SEALED};
 use crate::archive::sidecar::ENDING;
 use crate::disk::open_dir::Stamp;
@@ -20,7 +20,7 @@ pub enum Found {
     /// A whole archive.
     Whole {
         /// Namespace, pod and container that it is a checkpoint of.
-        key: Arc<Key>,
+        key: Arc<ContainerKey>,
         /// When it was taken, as it says itself.
         checkpointed: Option<Timestamp>,
     },
@@ -36,7 +36,7 @@ pub enum Found {
 
 /// A file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenFile {
     /// Tells whether the file is still the one that was read.
     pub stamp: Stamp,
     /// Of the description beside a sealed one.
@@ -45,7 +45,7 @@ pub struct Seen {
     pub found: Found,
 }
 
-impl Seen {
+impl SeenFile {
     /// Whether what was read holds for a file that looks like this now.
     pub fn holds(&self, stamp: &Stamp, beside: Option<&Stamp>) -> bool {
         let settled = !matches!(self.found, Found::Growing | Found::Unreadable(_));
@@ -64,7 +64,7 @@ pub struct SortKey {
 
 /// All whole archives of one container: bytes by place.
 #[derive(Debug, Clone, Default)]
-pub struct Container {
+pub struct ContainerArchives {
     /// Bytes of each, the oldest first.
     pub archives: BTreeMap<SortKey, u64>,
     /// Of all; sparse files may claim more together than 64 bits say.
@@ -91,9 +91,9 @@ pub struct Totals {
 /// What is known of every file in the directory of archives.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    files: BTreeMap<Arc<str>, Seen>,
-    containers: BTreeMap<Arc<Key>, Container>,
-    by_time: BTreeMap<SortKey, Arc<Key>>,
+    files: BTreeMap<Arc<str>, SeenFile>,
+    containers: BTreeMap<Arc<ContainerKey>, ContainerArchives>,
+    by_time: BTreeMap<SortKey, Arc<ContainerKey>>,
     /// Not whole: not by place, for they are not archives yet.
     open: BTreeSet<Arc<str>>,
     pins: BTreeSet<String>,
@@ -113,7 +113,7 @@ pub fn stem(file: &str) -> Option<&str> {
 }
 
 /// When an archive counts as taken.
-fn taken(file: &str, seen: &Seen, checkpointed: Option<Timestamp>) -> Timestamp {
+fn taken(file: &str, seen: &SeenFile, checkpointed: Option<Timestamp>) -> Timestamp {
     let changed = Timestamp::from_nanosecond(i128::from(seen.stamp.changed)).unwrap_or(Timestamp::MIN);
     let said = checkpointed.or_else(|| ArchiveName::parse(file).map(|name| name.at));
     said.map_or(changed, |said| said.min(changed))
@@ -121,8 +121,8 @@ fn taken(file: &str, seen: &Seen, checkpointed: Option<Timestamp>) -> Timestamp 
 
 impl Index {
     /// Takes over what a file was found to be; says whose archives are others now.
-    pub fn put(&mut self, file: &str, seen: Seen) -> BTreeSet<Arc<Key>> {
-        let mut touched: BTreeSet<Arc<Key>> = self.forget(file).into_iter().collect();
+    pub fn put(&mut self, file: &str, seen: SeenFile) -> BTreeSet<Arc<ContainerKey>> {
+        let mut touched: BTreeSet<Arc<ContainerKey>> = self.forget(file).into_iter().collect();
         let file: Arc<str> = file.into();
         self.bytes += u128::from(seen.stamp.size);
         if let Found::Whole { key, checkpointed } = &seen.found {
@@ -142,7 +142,7 @@ impl Index {
     }
 
     /// A file is no longer there; says whose it was.
-    pub fn forget(&mut self, file: &str) -> Option<Arc<Key>> {
+    pub fn forget(&mut self, file: &str) -> Option<Arc<ContainerKey>> {
         let (file, seen) = self.files.remove_entry(file)?;
         self.bytes -= u128::from(seen.stamp.size);
         let Found::Whole { key, checkpointed } = &seen.found else {
@@ -182,37 +182,40 @@ impl Index {
     }
 
     /// What a file was when it was read.
-    pub fn seen(&self, file: &str) -> Option<&Seen> {
+    pub fn seen(&self, file: &str) -> Option<&SeenFile> {
         self.files.get(file)
     }
 
     /// Every file and what it was, by name.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &Seen)> {
+    pub fn files(&self) -> impl Iterator<Item = (&str, &SeenFile)> {
         self.files.iter().map(|(file, seen)| (&**file, seen))
     }
 
     /// Containers with their archives, in the order of their keys.
-    pub fn containers(&self) -> impl Iterator<Item = (&Arc<Key>, &Container)> {
+    pub fn containers(&self) -> impl Iterator<Item = (&Arc<ContainerKey>, &ContainerArchives)> {
         self.containers.iter()
     }
 
     /// Those from this key on.
-    pub fn containers_from(&self, from: &Key) -> impl Iterator<Item = (&Arc<Key>, &Container)> {
-        self.containers.range::<Key, _>(from..)
+    pub fn containers_from(
+        &self,
+        from: &ContainerKey,
+    ) -> impl Iterator<Item = (&Arc<ContainerKey>, &ContainerArchives)> {
+        self.containers.range::<ContainerKey, _>(from..)
     }
 
     /// The archives of one container.
-    pub fn container(&self, key: &Key) -> Option<&Container> {
+    pub fn container(&self, key: &ContainerKey) -> Option<&ContainerArchives> {
         self.containers.get(key)
     }
 
     /// Every whole archive, the oldest first.
-    pub fn by_time(&self) -> impl Iterator<Item = (&SortKey, &Arc<Key>)> {
+    pub fn by_time(&self) -> impl Iterator<Item = (&SortKey, &Arc<ContainerKey>)> {
         self.by_time.iter()
     }
 
     /// What is no whole archive of a known container.
-    pub fn open(&self) -> impl Iterator<Item = (&Arc<str>, &Seen)> {
+    pub fn open(&self) -> impl Iterator<Item = (&Arc<str>, &SeenFile)> {
         self.open.iter().filter_map(|file| self.files.get_key_value(file))
     }
 

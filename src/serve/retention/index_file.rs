@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::index::{Found, Index, Seen};
-use super::policy::Key;
+use super::index::{Found, Index, SeenFile};
+use super::policy::ContainerKey;
 use crate::disk::open_dir::Stamp;
 
 const FORMAT: u32 = 1;
@@ -60,7 +60,7 @@ pub fn write(index: &Index, directory: &str) -> Vec<u8> {
     text
 }
 
-fn entry(file: &str, seen: &Seen) -> Option<Line> {
+fn entry(file: &str, seen: &SeenFile) -> Option<Line> {
     let mut line =
         Line { f: file.to_owned(), s: seen.stamp, b: seen.beside, k: None, t: None, broken: None, unknown: None };
     match &seen.found {
@@ -76,20 +76,20 @@ fn entry(file: &str, seen: &Seen) -> Option<Line> {
 }
 
 /// Reads it for that directory; `None`: of another one, of another form, or damaged.
-pub fn read(text: &[u8], directory: &str) -> Option<HashMap<String, Seen>> {
+pub fn read(text: &[u8], directory: &str) -> Option<HashMap<String, SeenFile>> {
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let head: Head = serde_json::from_slice(lines.next()?).ok()?;
     if head.format != FORMAT || head.directory != directory {
         return None;
     }
     // Containers have many archives each; they share their names.
-    let mut keys: HashMap<Key, Arc<Key>> = HashMap::new();
+    let mut keys: HashMap<ContainerKey, Arc<ContainerKey>> = HashMap::new();
     let mut found = HashMap::new();
     for line in lines {
         let line: Line = serde_json::from_slice(line).ok()?;
         let what = match (line.k, line.broken, line.unknown) {
             (Some((namespace, pod, container)), None, None) => {
-                let key = Key { namespace, pod, container };
+                let key = ContainerKey { namespace, pod, container };
                 let key = keys.entry(key).or_insert_with_key(|key| Arc::new(key.clone()));
                 Found::Whole { key: Arc::clone(key), checkpointed: line.t }
             }
@@ -97,7 +97,7 @@ pub fn read(text: &[u8], directory: &str) -> Option<HashMap<String, Seen>> {
             (None, None, Some(why)) => Found::Unknown(why),
             _ => return None,
         };
-        found.insert(line.f, Seen { stamp: line.s, beside: line.b, found: what });
+        found.insert(line.f, SeenFile { stamp: line.s, beside: line.b, found: what });
     }
     Some(found)
 }

@@ -5,9 +5,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::index::Found;
-use super::policy::Key;
+use super::policy::ContainerKey;
 use crate::archive::ArchiveError;
-use crate::archive::complete::{self, State};
+use crate::archive::complete::{self, Completeness};
 use crate::archive::metadata::Metadata;
 use crate::archive::name::{is_label, is_subdomain};
 use crate::archive::sidecar::{self, Sidecar};
@@ -20,9 +20,9 @@ pub(super) fn plain(dir: &OpenDir, file: &str) -> Found {
         Err(why) => return Found::Unreadable(why.to_string()),
     };
     match complete::read(&content) {
-        Ok(State::Complete(contents)) => whole(&contents.metadata),
-        Ok(State::BeingWritten) => Found::Growing,
-        Ok(State::Incomplete(why)) => Found::Broken(why),
+        Ok(Completeness::Complete(contents)) => whole(&contents.metadata),
+        Ok(Completeness::BeingWritten) => Found::Growing,
+        Ok(Completeness::Incomplete(why)) => Found::Broken(why),
         Err(why) => unread(why),
     }
 }
@@ -49,7 +49,7 @@ fn whole(metadata: &Metadata) -> Found {
     if !(is_label(&metadata.namespace) && is_subdomain(&metadata.pod) && is_label(&metadata.container)) {
         return Found::Unknown("it names what Kubernetes does not allow".to_owned());
     }
-    let key = Arc::new(Key::new(&metadata.namespace, &metadata.pod, &metadata.container));
+    let key = Arc::new(ContainerKey::new(&metadata.namespace, &metadata.pod, &metadata.container));
     Found::Whole { key, checkpointed: metadata.checkpointed }
 }
 

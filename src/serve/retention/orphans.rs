@@ -10,10 +10,10 @@ use crate::moment::BootInstant;
 
 /// What the API said of an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// It is there.
+pub enum OwnerPresence {
+    /// The API server has it.
     There,
-    /// It is not there.
+    /// The API server answered that it has none.
     Absent,
     /// Nothing that can be relied on.
     Unknown,
@@ -36,8 +36,8 @@ pub fn owners(index: &Index, policy: &Policy) -> BTreeSet<Owner> {
 
 impl Suspects {
     /// Takes up an answer. Gone is who was absent twice, so long apart, and at no time in between there or unknown.
-    pub fn hear(&mut self, owner: &Owner, answer: Answer, now: BootInstant, apart: Duration) {
-        if answer != Answer::Absent {
+    pub fn hear(&mut self, owner: &Owner, answer: OwnerPresence, now: BootInstant, apart: Duration) {
+        if answer != OwnerPresence::Absent {
             self.since.remove(owner);
             self.gone.remove(owner);
             return;
@@ -73,7 +73,7 @@ mod tests {
 
     const APART: Duration = Duration::from_secs(30);
 
-    fn hear(answers: &[(u64, Answer)]) -> bool {
+    fn hear(answers: &[(u64, OwnerPresence)]) -> bool {
         let owner = Owner::Pod("ns".to_owned(), "p".to_owned());
         let mut suspects = Suspects::default();
         for (at, answer) in answers {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn gone_is_only_who_was_absent_twice_and_never_else_in_between() {
-        use Answer::{Absent, There, Unknown};
+        use OwnerPresence::{Absent, There, Unknown};
         assert!(hear(&[(0, Absent), (30_000, Absent)]));
         assert!(hear(&[(0, There), (1, Absent), (20_000, Absent), (30_001, Absent)]));
         for not in [
@@ -104,10 +104,10 @@ mod tests {
     fn who_was_said_to_be_gone_must_be_found_so_anew() {
         let owner = Owner::Namespace("ns".to_owned());
         let mut suspects = Suspects::default();
-        suspects.hear(&owner, Answer::Absent, BootInstant(0), APART);
-        suspects.hear(&owner, Answer::Absent, BootInstant(30_000), APART);
+        suspects.hear(&owner, OwnerPresence::Absent, BootInstant(0), APART);
+        suspects.hear(&owner, OwnerPresence::Absent, BootInstant(30_000), APART);
         assert_eq!(suspects.take_gone().len(), 1);
-        suspects.hear(&owner, Answer::Absent, BootInstant(60_000), APART);
+        suspects.hear(&owner, OwnerPresence::Absent, BootInstant(60_000), APART);
         assert!(suspects.take_gone().is_empty());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::orphans::{Answer, Suspects};
+use super::orphans::{OwnerPresence, Suspects};
 use super::policy::Owner;
 use crate::backoff::spread;
 use crate::clock;
@@ -70,17 +70,17 @@ async fn ask(client: &ApiClient, owners: &BTreeSet<Owner>, suspects: &mut Suspec
 }
 
 /// Without a resource version, so the answer is not from a cache. `None`: no API server is to be had.
-async fn answer(client: &ApiClient, owner: &Owner) -> Option<Answer> {
+async fn answer(client: &ApiClient, owner: &Owner) -> Option<OwnerPresence> {
     let answer = match owner {
         Owner::Pod(namespace, pod) => requests::get_pod(client, namespace, pod, LIMIT).await,
         Owner::Namespace(namespace) => requests::get_namespace(client, namespace, LIMIT).await,
     };
     match answer {
-        Ok(_) => Some(Answer::There),
-        Err(ApiError::NotFound(_)) => Some(Answer::Absent),
+        Ok(_) => Some(OwnerPresence::There),
+        Err(ApiError::NotFound(_)) => Some(OwnerPresence::Absent),
         Err(why) => {
             tracing::debug!(%owner, %why, "cannot tell whether it is still there");
-            (!why.is_outage()).then_some(Answer::Unknown)
+            (!why.is_outage()).then_some(OwnerPresence::Unknown)
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Whose an archive is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct ContainerKey {
     /// Namespace of the pod.
     pub namespace: String,
     /// Name of the pod.
@@ -15,14 +15,14 @@ pub struct Key {
     pub container: String,
 }
 
-impl Key {
+impl ContainerKey {
     /// Names it.
     pub fn new(namespace: &str, pod: &str, container: &str) -> Self {
         Self { namespace: namespace.to_owned(), pod: pod.to_owned(), container: container.to_owned() }
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ContainerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.namespace, self.pod, self.container)
     }
@@ -53,11 +53,11 @@ pub struct Rule {
 pub struct Global {
     /// Whether archives outlive their pod.
     pub retain_orphan: bool,
-    /// Of one container.
+    /// For the archives of one container together.
     pub container: Option<RetentionLimits>,
-    /// Of one pod.
+    /// For the archives of one pod together.
     pub pod: Option<RetentionLimits>,
-    /// Of one namespace.
+    /// For the archives of one namespace together.
     pub namespace: Option<RetentionLimits>,
 }
 
@@ -72,7 +72,7 @@ impl Default for Global {
 /// How much of the filesystem is to stay free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MinFree {
-    /// Bytes.
+    /// So many bytes.
     Bytes(u64),
     /// Hundredths of the whole.
     Percent(u8),
@@ -94,14 +94,14 @@ impl MinFree {
 /// Everything that decides about archives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The directory that it is for.
+    /// Path of the directory on the node; one that is elsewhere is not touched.
     pub directory: String,
     /// Whether what lies there already is held to it at once, or only when another archive comes.
     pub immediately: bool,
     /// For whatever no other rule is for.
     pub global: Global,
     /// By container.
-    pub containers: BTreeMap<Key, Rule>,
+    pub containers: BTreeMap<ContainerKey, Rule>,
     /// By namespace and pod.
     pub pods: BTreeMap<(String, String), Rule>,
     /// By namespace.
@@ -139,22 +139,22 @@ impl Default for Policy {
 /// Whose archives a limit counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// One container's.
+    /// Archives of one container are counted together.
     Container,
-    /// One pod's.
+    /// Archives of one pod are counted together.
     Pod,
-    /// One namespace's.
+    /// Archives of one namespace are counted together.
     Namespace,
 }
 
 /// The one rule that an archive is under: the first that is for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Governing<'a> {
-    /// Its container's.
+    /// The rule for its container.
     Container(&'a Rule),
-    /// Its pod's.
+    /// The rule for its pod.
     Pod(&'a Rule),
-    /// Its namespace's.
+    /// The rule for its namespace.
     Namespace(&'a Rule),
     /// None of these.
     Global(&'a Global),
@@ -180,7 +180,7 @@ impl fmt::Display for Owner {
 
 impl Policy {
     /// The rule for a container's archives.
-    pub fn governing(&self, key: &Key) -> Governing<'_> {
+    pub fn governing(&self, key: &ContainerKey) -> Governing<'_> {
         if let Some(rule) = self.containers.get(key) {
             return Governing::Container(rule);
         }
@@ -200,7 +200,7 @@ impl Policy {
     }
 
     /// What must be gone for a container's archives to be orphans; `None`: orphans stay.
-    pub fn owner(&self, key: &Key) -> Option<Owner> {
+    pub fn owner(&self, key: &ContainerKey) -> Option<Owner> {
         let pod = || Owner::Pod(key.namespace.clone(), key.pod.clone());
         match self.governing(key) {
             Governing::Container(rule) | Governing::Pod(rule) => goes(rule).then(pod),

@@ -38,7 +38,7 @@ pub fn at_first(state: &Path) -> EffectivePolicy {
 }
 
 /// Where what is read of the resources goes.
-pub struct Findings {
+pub struct PolicySinks {
     /// The policy that they come to, whenever it changes.
     pub effective: watch::Sender<Arc<EffectivePolicy>>,
     /// The nodes that say something of themselves on the one that counts; `None` until that is known.
@@ -46,9 +46,9 @@ pub struct Findings {
 }
 
 /// Follows the resources until nobody listens any more. `state` is an existing directory of our own.
-pub async fn resources(client: ApiClient, state: PathBuf, findings: Findings) {
+pub async fn resources(client: ApiClient, state: PathBuf, findings: PolicySinks) {
     let all = Collection::all(requests::custom_path(CUSTOM_KIND));
-    let memory = Memory { files: RootedDir::new(&state), kept: None, is_known: false, last_failure: String::new() };
+    let memory = PolicyFile { files: RootedDir::new(&state), kept: None, is_known: false, last_failure: String::new() };
     let mut policies = Policies { objects: BTreeMap::new(), memory, findings, last_failure: String::new() };
     ListWatch::new(client, vec![all], timings()).run(&mut policies).await;
 }
@@ -71,8 +71,8 @@ fn timings() -> ListWatchTimings {
 struct Policies {
     /// By UID.
     objects: BTreeMap<String, Value>,
-    memory: Memory,
-    findings: Findings,
+    memory: PolicyFile,
+    findings: PolicySinks,
     /// Why they could not be read the last time, to say it once.
     last_failure: String,
 }
@@ -174,7 +174,7 @@ fn by_uid(object: &Value) -> Option<(String, Value)> {
     Some((uid, json!({"metadata": metadata, "spec": object["spec"], "status": {"nodes": nodes}})))
 }
 
-fn publish(objects: &BTreeMap<String, Value>, memory: &mut Memory, findings: &Findings) {
+fn publish(objects: &BTreeMap<String, Value>, memory: &mut PolicyFile, findings: &PolicySinks) {
     let all: Vec<Value> = objects.values().cloned().collect();
     let before = Arc::clone(&findings.effective.borrow());
     let (now, kept) = effective_policy::of_resources(&all, &before);
@@ -196,16 +196,16 @@ fn reporting(object: &Value) -> BTreeSet<String> {
 }
 
 /// What the next start is to know without the API.
-struct Memory {
+struct PolicyFile {
     files: RootedDir,
     /// What is on disk, once this process has written it.
     kept: Option<Kept>,
     is_known: bool,
-    /// The last failure.
+    /// Why it could not be written the last time, to say it once.
     last_failure: String,
 }
 
-impl Memory {
+impl PolicyFile {
     /// Writes it down if it is not; what cannot be written is tried again with the next event, or the next list.
     fn keep(&mut self, kept: Option<Kept>) {
         if self.is_known && self.kept == kept {

@@ -1,8 +1,8 @@
 //! The resource `CheckpointRestoreOperator` (`criu.org/v1`): its fields, of which both its schema and its reader (`spec`) are
 //! made. Objects written for the original operator, of either of its forms, are valid. Pure.
 //!
-//! The schema is built from these tables and not derived from types: types could not say where in an object a value is
-//! wrong, and the schema of a size (an integer or a string) would have to be written by hand anyway.
+//! The schema is built from these tables and not derived from types: what types make of them is another schema to the API
+//! server, and the reader needs the tables to name all that is wrong with its path. `docs/architecture.md` has the figures.
 
 use serde_json::{Map, Value, json};
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::index::{Container, Found, Index, SortKey};
-use super::policy::{Key, Level, Owner, Policy, RetentionLimits};
+use super::index::{ContainerArchives, Found, Index, SortKey};
+use super::policy::{ContainerKey, Level, Owner, Policy, RetentionLimits};
 use crate::disk::open_dir::Room;
 
 mod why;
@@ -30,7 +30,7 @@ pub struct Deletion {
     /// Name of the file to be deleted.
     pub file: Arc<str>,
     /// Whose it is; nobody knows whose something unfinished is.
-    pub key: Option<Arc<Key>>,
+    pub key: Option<Arc<ContainerKey>>,
     /// When it was taken, or last changed if it is unfinished.
     pub at: Timestamp,
     /// Length of the file in bytes.
@@ -51,7 +51,7 @@ pub struct Circumstances {
     /// Files that somebody works with.
     pub in_use: BTreeSet<String>,
     /// Containers that are being checkpointed: somebody waits for the newest of theirs.
-    pub awaited: BTreeSet<Key>,
+    pub awaited: BTreeSet<ContainerKey>,
     /// Files that were handed to somebody, and when.
     pub returned: BTreeMap<String, Timestamp>,
 }
@@ -66,15 +66,20 @@ impl Circumstances {
 
 /// Whose numbers, sizes and sums are looked at. Orphans, age, the node's sum and its room always are.
 #[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
+pub enum SelectionScope<'a> {
     /// Everybody's.
     All,
     /// Of these containers, and their pods and namespaces.
-    Only(&'a BTreeSet<Arc<Key>>),
+    Only(&'a BTreeSet<Arc<ContainerKey>>),
 }
 
 /// Says what goes, the oldest first.
-pub fn select(index: &Index, policy: &Policy, circumstances: &Circumstances, scope: Scope<'_>) -> Vec<Deletion> {
+pub fn select(
+    index: &Index,
+    policy: &Policy,
+    circumstances: &Circumstances,
+    scope: SelectionScope<'_>,
+) -> Vec<Deletion> {
     const LEVELS: [Level; 3] = [Level::Container, Level::Pod, Level::Namespace];
     let groups = LEVELS.map(|level| groups(index, policy, scope, level));
     let mut selection =
@@ -95,14 +100,14 @@ pub fn select(index: &Index, policy: &Policy, circumstances: &Circumstances, sco
 
 /// Archives that a limit counts together: those of this level with this container that are under a rule of the same rank.
 struct Group {
-    of: Arc<Key>,
+    of: Arc<ContainerKey>,
     rank: u8,
     level: Level,
     limits: RetentionLimits,
 }
 
 impl Group {
-    fn has(&self, key: &Key) -> bool {
+    fn has(&self, key: &ContainerKey) -> bool {
         let of = &self.of;
         of.namespace == key.namespace
             && (self.level == Level::Namespace || of.pod == key.pod)
@@ -110,23 +115,23 @@ impl Group {
     }
 
     /// Where its containers begin in the index.
-    fn first(&self) -> Key {
+    fn first(&self) -> ContainerKey {
         let of = &self.of;
         match self.level {
-            Level::Container => Key::clone(of),
-            Level::Pod => Key::new(&of.namespace, &of.pod, ""),
-            Level::Namespace => Key::new(&of.namespace, "", ""),
+            Level::Container => ContainerKey::clone(of),
+            Level::Pod => ContainerKey::new(&of.namespace, &of.pod, ""),
+            Level::Namespace => ContainerKey::new(&of.namespace, "", ""),
         }
     }
 }
 
 /// The groups of a level, each once.
-fn groups(index: &Index, policy: &Policy, scope: Scope<'_>, level: Level) -> Vec<Group> {
-    let keys: Vec<&Arc<Key>> = match scope {
-        Scope::All => index.containers().map(|(key, _)| key).collect(),
-        Scope::Only(keys) => keys.iter().collect(),
+fn groups(index: &Index, policy: &Policy, scope: SelectionScope<'_>, level: Level) -> Vec<Group> {
+    let keys: Vec<&Arc<ContainerKey>> = match scope {
+        SelectionScope::All => index.containers().map(|(key, _)| key).collect(),
+        SelectionScope::Only(keys) => keys.iter().collect(),
     };
-    let mut groups: BTreeMap<(Key, u8), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(ContainerKey, u8), Group> = BTreeMap::new();
     for key in keys {
         let governing = policy.governing(key);
         if let Some(limits) = governing.limits(level) {
@@ -143,12 +148,12 @@ struct Selection<'a> {
     circumstances: &'a Circumstances,
     chosen: HashMap<Arc<str>, Deletion>,
     /// Number and bytes of what is chosen, by container.
-    taken: HashMap<Arc<Key>, (u64, u128)>,
+    taken: HashMap<Arc<ContainerKey>, (u64, u128)>,
     freed: u128,
 }
 
 impl<'a> Selection<'a> {
-    fn choose(&mut self, place: &SortKey, key: Option<&Arc<Key>>, size: u64, why: Why) {
+    fn choose(&mut self, place: &SortKey, key: Option<&Arc<ContainerKey>>, size: u64, why: Why) {
         if let Some(key) = key {
             let (count, bytes) = self.taken.entry(Arc::clone(key)).or_default();
             *count += 1;
@@ -160,7 +165,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Whether it may be chosen still.
-    fn is_free(&self, place: &SortKey, key: &Key, container: &Container) -> bool {
+    fn is_free(&self, place: &SortKey, key: &ContainerKey, container: &ContainerArchives) -> bool {
         let known = self.circumstances;
         let file = &*place.file;
         let is_newest = || container.archives.last_key_value().is_some_and(|(newest, _)| newest == place);
@@ -174,7 +179,7 @@ impl<'a> Selection<'a> {
         !(self.chosen.contains_key(file) || is_kept)
     }
 
-    fn members(&self, group: &'a Group) -> Vec<(&'a Arc<Key>, &'a Container)> {
+    fn members(&self, group: &'a Group) -> Vec<(&'a Arc<ContainerKey>, &'a ContainerArchives)> {
         self.index
             .containers_from(&group.first())
             .take_while(|(key, _)| group.has(key))
@@ -183,7 +188,10 @@ impl<'a> Selection<'a> {
     }
 
     /// What may go of these, the oldest first.
-    fn candidates(&self, members: &[(&'a Arc<Key>, &'a Container)]) -> Vec<(&'a SortKey, &'a Arc<Key>, u64)> {
+    fn candidates(
+        &self,
+        members: &[(&'a Arc<ContainerKey>, &'a ContainerArchives)],
+    ) -> Vec<(&'a SortKey, &'a Arc<ContainerKey>, u64)> {
         let mut candidates = Vec::new();
         for (key, container) in members {
             let free = container.archives.iter().filter(|(place, _)| self.is_free(place, key, container));
@@ -196,10 +204,10 @@ impl<'a> Selection<'a> {
     fn orphans(&mut self) {
         for owner in &self.circumstances.gone {
             let (from, pod) = match owner {
-                Owner::Pod(namespace, pod) => (Key::new(namespace, pod, ""), Some(pod)),
-                Owner::Namespace(namespace) => (Key::new(namespace, "", ""), None),
+                Owner::Pod(namespace, pod) => (ContainerKey::new(namespace, pod, ""), Some(pod)),
+                Owner::Namespace(namespace) => (ContainerKey::new(namespace, "", ""), None),
             };
-            let is_of = |key: &Key| key.namespace == from.namespace && pod.is_none_or(|pod| *pod == key.pod);
+            let is_of = |key: &ContainerKey| key.namespace == from.namespace && pod.is_none_or(|pod| *pod == key.pod);
             let all = self.index.containers_from(&from).take_while(|(key, _)| is_of(key));
             let orphaned: Vec<_> = all.filter(|(key, _)| self.policy.owner(key).as_ref() == Some(owner)).collect();
             for (place, key, size) in self.candidates(&orphaned) {
@@ -232,7 +240,7 @@ impl<'a> Selection<'a> {
         }
     }
 
-    fn choose_if_free(&mut self, place: &SortKey, key: &Arc<Key>, why: Why) {
+    fn choose_if_free(&mut self, place: &SortKey, key: &Arc<ContainerKey>, why: Why) {
         let Some(container) = self.index.container(key) else { return };
         if let Some(size) = container.archives.get(place)
             && self.is_free(place, key, container)

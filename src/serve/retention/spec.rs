@@ -6,12 +6,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::policy::{Global, Key, MinFree, Policy, RetentionLimits, Rule};
+use super::policy::{ContainerKey, Global, MinFree, Policy, RetentionLimits, Rule};
 use super::resource::{GLOBAL, OF_CONTAINER, OF_NAMESPACE, OF_POD, SPEC};
 
 mod value;
 
-use value::{Given, Reader};
+use value::{Given, SpecReader};
 
 /// A value that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Read {
 /// # Errors
 /// Every value that cannot be.
 pub fn read(spec: &Value) -> Result<Read, Vec<Refusal>> {
-    let mut reader = Reader::default();
+    let mut reader = SpecReader::default();
     let spec = reader.object(spec, "spec", SPEC);
     let mut policy = Policy { global: global(&mut reader, &spec), ..Policy::default() };
     if let Some(directory) = reader.directory(&spec, "checkpointDirectory") {
@@ -55,7 +55,7 @@ pub fn read(spec: &Value) -> Result<Read, Vec<Refusal>> {
     policy.min_free = min_free(&mut reader, &spec);
     for of in reader.list(&spec, "containerPolicies", OF_CONTAINER) {
         let names = reader.names(&of, ["namespace", "pod", "container"]);
-        let key = Key::new(&names[0], &names[1], &names[2]);
+        let key = ContainerKey::new(&names[0], &names[1], &names[2]);
         rule(&mut reader, &of, &mut policy.containers, key);
     }
     for of in reader.list(&spec, "podPolicies", OF_POD) {
@@ -89,7 +89,7 @@ pub fn read_document(document: &Value) -> Result<Read, Vec<Refusal>> {
 }
 
 /// The older form says one number at the top, and limits nothing but containers.
-fn global(reader: &mut Reader, spec: &value::Object<'_>) -> Global {
+fn global(reader: &mut SpecReader, spec: &value::Object<'_>) -> Global {
     let older = reader.count(spec, "maxCheckpointsPerContainer");
     let is_older = older != Given::Absent && !spec.has("globalPolicy");
     let of = reader.child(spec, "globalPolicy", GLOBAL);
@@ -121,7 +121,7 @@ fn limits(count: Given<u64>, size: Given<u64>, total: Given<u64>) -> Option<Rete
 }
 
 /// Of several for the same, the first counts.
-fn rule<K: Ord>(reader: &mut Reader, of: &value::Object<'_>, rules: &mut BTreeMap<K, Rule>, key: K) {
+fn rule<K: Ord>(reader: &mut SpecReader, of: &value::Object<'_>, rules: &mut BTreeMap<K, Rule>, key: K) {
     let count = reader.count(of, "maxCheckpoints");
     let (size, total) = (reader.size(of, "maxCheckpointSize"), reader.size(of, "maxTotalSize"));
     let retain_orphan = reader.flag(of, "retainOrphan").unwrap_or(true);
@@ -131,7 +131,7 @@ fn rule<K: Ord>(reader: &mut Reader, of: &value::Object<'_>, rules: &mut BTreeMa
     }
 }
 
-fn min_free(reader: &mut Reader, spec: &value::Object<'_>) -> Option<MinFree> {
+fn min_free(reader: &mut SpecReader, spec: &value::Object<'_>) -> Option<MinFree> {
     let percent = spec.text("minFreeSpace").and_then(|text| text.trim().strip_suffix('%'));
     let Some(percent) = percent else {
         return reader.size(spec, "minFreeSpace").value().map(MinFree::Bytes);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::effective_policy::{EffectivePolicy, Origin};
+use super::effective_policy::{EffectivePolicy, PolicyOrigin};
 use super::index::Totals;
 use super::resource::{GROUP, KIND, VERSION};
 
@@ -42,7 +42,7 @@ pub struct SweepStatus {
 
 /// The object to be applied to the status of the resource that counts: the part of this node.
 pub fn of_origin(
-    origin: &Origin,
+    origin: &PolicyOrigin,
     effective: &EffectivePolicy,
     sweep_status: &SweepStatus,
     node: &str,
@@ -66,7 +66,7 @@ pub fn of_origin(
 }
 
 /// The same for a resource that does not count.
-pub fn of_other(other: &Origin, oldest: &Origin, node: &str, since: &mut Since) -> Value {
+pub fn of_other(other: &PolicyOrigin, oldest: &PolicyOrigin, node: &str, since: &mut Since) -> Value {
     let message = format!("{}/{} is older, and one policy holds for a node", oldest.namespace, oldest.name);
     let held = condition("Held", false, "AnotherIsOlder", &message, since, &other.uid);
     object(other, &json!({"node": node, "observedGeneration": other.generation, "conditions": [held]}))
@@ -76,7 +76,7 @@ pub fn of_other(other: &Origin, oldest: &Origin, node: &str, since: &mut Since) 
 pub const MOST_NODES: usize = 200;
 /// Up to so many say what they have as often as they may.
 const FEW_NODES: usize = 10;
-/// The longest pause.
+/// However many nodes there are, each may change its part this often.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// How long a node waits between two changes of its part: every change sends every node's part to every node, so
@@ -142,7 +142,7 @@ fn condition(kind: &str, status: bool, reason: &str, message: &str, since: &mut 
     json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": slot.1})
 }
 
-fn object(origin: &Origin, part: &Value) -> Value {
+fn object(origin: &PolicyOrigin, part: &Value) -> Value {
     json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": KIND,
@@ -160,7 +160,7 @@ pub const EVENTS: [(&str, &str); 1] = [(
 )];
 
 /// An Event about deletions of one reason and one container.
-pub fn event(origin: Option<&Origin>, node: &str, done: &[&DeletedArchive], component: &str) -> Option<Value> {
+pub fn event(origin: Option<&PolicyOrigin>, node: &str, done: &[&DeletedArchive], component: &str) -> Option<Value> {
     let (first, last) = (done.first()?, done.last()?);
     let (namespace, about) = match origin {
         Some(origin) => (

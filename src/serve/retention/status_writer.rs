@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::effective_policy::{EffectivePolicy, Origin};
+use super::effective_policy::{EffectivePolicy, PolicyOrigin};
 use super::resource::CUSTOM_KIND;
 use super::status::{self, DeletedArchive, Since, SweepStatus};
 use crate::cluster::client::ApiClient;
@@ -110,7 +110,7 @@ impl Teller {
     }
 
     /// By server-side apply: each node owns its part, and no node overwrites another's.
-    async fn apply(&mut self, origin: &Origin, object: Value) -> bool {
+    async fn apply(&mut self, origin: &PolicyOrigin, object: Value) -> bool {
         if self.sent.get(&origin.uid) == Some(&object) {
             return true;
         }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::effective_policy::EffectivePolicy;
 use super::metrics::RetentionMetrics;
-use super::policy::{Key, Owner, Policy};
-use super::select::{Circumstances, Scope};
+use super::policy::{ContainerKey, Owner, Policy};
+use super::select::{Circumstances, SelectionScope};
 use super::status::{self, DeletedArchive, SweepStatus};
 use super::{orphans, owner_watch};
 use crate::cluster::client::ApiClient;
@@ -22,7 +22,7 @@ use crate::disk::dir_watch::{Changed, DirWatch};
 mod pass;
 mod undeletable;
 
-use pass::{Look, PassWorker, Round};
+use pass::{DirectoryLook, PassWorker, Round};
 
 /// When what is done.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ pub trait InUse: Send + Sync {
     /// Names of files that somebody works with: never deleted.
     fn files(&self) -> BTreeSet<String>;
     /// Containers that are being checkpointed: the newest archive of each is never deleted.
-    fn awaited(&self) -> BTreeSet<Key>;
+    fn awaited(&self) -> BTreeSet<ContainerKey>;
     /// Names of files that were handed to a caller, and when.
     fn returned(&self) -> BTreeMap<String, Timestamp>;
 }
@@ -77,7 +77,7 @@ impl InUse for Nobody {
         BTreeSet::new()
     }
 
-    fn awaited(&self) -> BTreeSet<Key> {
+    fn awaited(&self) -> BTreeSet<ContainerKey> {
         BTreeSet::new()
     }
 
@@ -205,17 +205,17 @@ impl Sweeper {
         let mut touched = true;
         match woken {
             Woken::Rescan => {
-                round.look = Look::Everything;
+                round.look = DirectoryLook::Everything;
                 round.save = true;
             }
-            Woken::Changed(Changed::Everything) => round.look = Look::Everything,
-            Woken::Changed(Changed::Names(names)) => round.look = Look::At(names),
+            Woken::Changed(Changed::Everything) => round.look = DirectoryLook::Everything,
+            Woken::Changed(Changed::Names(names)) => round.look = DirectoryLook::At(names),
             Woken::EffectivePolicy => round.everybody = immediately,
             Woken::Gone(gone) => round.circumstances.gone = gone,
             Woken::Tick { growing } => {
                 touched = growing;
                 if growing {
-                    round.look = Look::Unsettled;
+                    round.look = DirectoryLook::Unsettled;
                 }
             }
         }
@@ -230,7 +230,7 @@ impl Sweeper {
         effective.policy.clone().filter(|policy| self.directory == std::path::Path::new(&policy.directory))
     }
 
-    fn tell(&self, effective: &EffectivePolicy, ended: pass::Ended) {
+    fn tell(&self, effective: &EffectivePolicy, ended: pass::PassResult) {
         let elsewhere = effective.policy.as_ref().filter(|_| self.held(effective).is_none()).map(|policy| {
             let here = self.directory.display();
             let why = format!("{} is not mounted here, only {here}; nothing is deleted", policy.directory);
@@ -280,6 +280,6 @@ impl Drop for Task {
 }
 
 /// What a round holds everybody to.
-fn scope(everybody: bool, touched: &BTreeSet<Arc<Key>>) -> Scope<'_> {
-    if everybody { Scope::All } else { Scope::Only(touched) }
+fn scope(everybody: bool, touched: &BTreeSet<Arc<ContainerKey>>) -> SelectionScope<'_> {
+    if everybody { SelectionScope::All } else { SelectionScope::Only(touched) }
 }

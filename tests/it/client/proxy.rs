@@ -7,7 +7,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use pod_checkpointer::http_client::{Answer, ExchangeLimits, Host, exchange};
+use pod_checkpointer::http_client::{ExchangeLimits, Host, HttpAnswer, exchange};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -47,7 +47,7 @@ impl Proxy {
         Self { server, cluster: addresses[0], service: addresses[1], process }
     }
 
-    async fn open(&self, to: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+    async fn open(&self, to: SocketAddr, request: Request<Full<Bytes>>) -> HttpAnswer {
         let host = Host { name: to.ip().to_string(), port: to.port(), tls: None };
         exchange(&host, request, LIMITS).await.unwrap()
     }

@@ -1,6 +1,6 @@
 //! Who gets to see name, password and tokens.
 
-use pod_checkpointer::registry::{Options, Registry, RegistryError};
+use pod_checkpointer::registry::{Registry, RegistryError, RegistryOptions};
 use serde_json::{Value, json};
 
 use super::{pushed, refused};
@@ -119,7 +119,7 @@ async fn a_signed_place_elsewhere_gets_the_upload_without_credentials() {
     let (there, two) =
         FakeRegistry::start_tls(Manners { login: Some(login()), uploads_at, ..Manners::default() }).await;
     let of = |ca| {
-        let options = Options { plain_http: Vec::new(), ca, ..options(&[], Some(&entry(&[&there, &storage]))) };
+        let options = RegistryOptions { plain_http: Vec::new(), ca, ..options(&[], Some(&entry(&[&there, &storage]))) };
         Registry::new(options).unwrap()
     };
     let why = refused(pushed(&of(vec![two.clone(), one]), &there.image(), 3 << 20).await);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pod_checkpointer::image::push::{PushError, push};
-use pod_checkpointer::registry::{Digest, Reference, Registry};
+use pod_checkpointer::registry::{Digest, ImageReference, Registry};
 use serde_json::Value;
 
 use super::{archive, metadata, pushed};
@@ -84,7 +84,7 @@ async fn a_blob_can_be_looked_for_and_mounted_from_elsewhere() {
     let there = FakeRegistry::start(Manners::default()).await;
     let registry = client(&[&there], None);
     let blob = registry.upload_bytes(&there.image(), b"blob").await.unwrap();
-    let other = Reference { repository: "other".to_owned(), ..there.image() };
+    let other = ImageReference { repository: "other".to_owned(), ..there.image() };
     assert!(!registry.has_blob(&other, blob.digest).await.unwrap());
     assert!(registry.mount(&other, "cp/counter", blob.digest).await.unwrap());
     assert!(registry.has_blob(&other, blob.digest).await.unwrap());

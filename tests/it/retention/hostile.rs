@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pod_checkpointer::serve::retention::archive_dir::ArchiveDir;
 use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
-use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::select::{Circumstances, SelectionScope, select};
 use pod_checkpointer::serve::retention::spec;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn sweep(dir: &std::path::Path) -> (ArchiveDir, usize) {
     let mut keeper = ArchiveDir::open(dir, None, RetentionMetrics::default()).unwrap();
     assert!(keeper.may_delete().unwrap());
     keeper.rescan().unwrap();
-    let all = select(keeper.index(), &policy, &Circumstances::at(Timestamp::now()), Scope::All);
+    let all = select(keeper.index(), &policy, &Circumstances::at(Timestamp::now()), SelectionScope::All);
     for deletion in &all {
         keeper.delete(deletion).unwrap();
     }
@@ -108,17 +108,17 @@ fn a_missing_directory_is_an_error_and_a_replaced_one_is_seen() {
 #[test]
 fn files_that_claim_more_than_any_disk_are_counted_and_go() {
     use pod_checkpointer::disk::open_dir::Stamp;
-    use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
-    use pod_checkpointer::serve::retention::policy::Key;
+    use pod_checkpointer::serve::retention::index::{Found, Index, SeenFile};
+    use pod_checkpointer::serve::retention::policy::ContainerKey;
     let mut index = Index::default();
     for second in 1..=3 {
         let stamp = Stamp { inode: 1, size: u64::MAX, modified: second, changed: second };
-        let key = Arc::new(Key::new(C[0], C[1], C[2]));
-        index.put(&called(second), Seen { stamp, beside: None, found: Found::Whole { key, checkpointed: None } });
+        let key = Arc::new(ContainerKey::new(C[0], C[1], C[2]));
+        index.put(&called(second), SeenFile { stamp, beside: None, found: Found::Whole { key, checkpointed: None } });
     }
     assert_eq!(index.totals().bytes, u64::MAX, "more cannot be said");
     let policy = spec::read(&json!({"maxTotalSizePerNode": "1Gi"})).unwrap().policy;
-    let chosen = select(&index, &policy, &Circumstances::at(Timestamp::UNIX_EPOCH), Scope::All);
+    let chosen = select(&index, &policy, &Circumstances::at(Timestamp::UNIX_EPOCH), SelectionScope::All);
     assert_eq!(chosen.len(), 3);
     chosen.iter().for_each(|deletion| drop(index.forget(&deletion.file)));
     assert_eq!(index.bytes(), 0);

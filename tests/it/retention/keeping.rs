@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use pod_checkpointer::serve::retention::archive_dir::{ArchiveDir, Outcome};
+use pod_checkpointer::serve::retention::archive_dir::{ArchiveDir, DeletionOutcome};
 use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
 use pod_checkpointer::serve::retention::policy::Policy;
-use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, Scope, select};
+use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, SelectionScope, select};
 
 use super::archives::{name, names, put, unfinished};
 
@@ -36,12 +36,12 @@ impl SortKey {
 }
 
 fn chosen(keeper: &ArchiveDir) -> Vec<Deletion> {
-    select(keeper.index(), &Policy::default(), &Circumstances::at(Timestamp::now()), Scope::All)
+    select(keeper.index(), &Policy::default(), &Circumstances::at(Timestamp::now()), SelectionScope::All)
 }
 
 fn sweep(keeper: &mut ArchiveDir) -> usize {
     let chosen = chosen(keeper);
-    let removed = chosen.iter().filter(|deletion| keeper.delete(deletion).unwrap() == Outcome::Removed).count();
+    let removed = chosen.iter().filter(|deletion| keeper.delete(deletion).unwrap() == DeletionOutcome::Removed).count();
     keeper.settle().unwrap();
     removed
 }
@@ -117,7 +117,7 @@ fn a_pin_that_came_after_the_selection_holds() {
     keeper.rescan().unwrap();
     let chosen = chosen(&keeper);
     std::fs::write(place.path().join(format!("{}.keep", files[0])), "").unwrap();
-    assert_eq!(keeper.delete(&chosen[0]).unwrap(), Outcome::Left);
+    assert_eq!(keeper.delete(&chosen[0]).unwrap(), DeletionOutcome::Left);
     assert_eq!(names(place.path()).len(), 12);
     keeper.rescan().unwrap();
     assert_eq!(sweep(&mut keeper), 1, "the next oldest goes in its place");
@@ -135,7 +135,7 @@ fn an_archive_that_was_written_anew_after_the_selection_stays() {
     keeper.rescan().unwrap();
     let chosen = chosen(&keeper);
     put(place.path(), C, 1);
-    assert_eq!(keeper.delete(&chosen[0]).unwrap(), Outcome::Left);
+    assert_eq!(keeper.delete(&chosen[0]).unwrap(), DeletionOutcome::Left);
     assert!(place.path().join(&files[0]).exists());
 }
 
@@ -149,7 +149,7 @@ fn of_two_instances_one_deletes() {
     let mut other = ArchiveDir::open(place.path(), None, RetentionMetrics::default()).unwrap();
     assert!(!other.may_delete().unwrap());
     other.rescan().unwrap();
-    assert_eq!(other.delete(&chosen(&other)[0]).unwrap(), Outcome::Left);
+    assert_eq!(other.delete(&chosen(&other)[0]).unwrap(), DeletionOutcome::Left);
     one.rescan().unwrap();
     assert_eq!(sweep(&mut one), 1);
     drop(one);
@@ -188,7 +188,7 @@ fn a_description_left_alone_goes_a_day_later_and_not_before() {
     keeper.rescan().unwrap();
     let later = |keeper: &ArchiveDir, hours: i64| {
         let known = Circumstances::at(Timestamp::now() + jiff::SignedDuration::from_hours(hours));
-        select(keeper.index(), &Policy::default(), &known, Scope::All)
+        select(keeper.index(), &Policy::default(), &known, SelectionScope::All)
     };
     assert!(later(&keeper, 23).is_empty());
     let chosen = later(&keeper, 25);
@@ -203,6 +203,6 @@ fn a_description_left_alone_goes_a_day_later_and_not_before() {
     assert!(later(&keeper, 25).is_empty(), "it is pinned");
     std::fs::remove_file(place.path().join(format!("{stem}.keep"))).unwrap();
     keeper.rescan().unwrap();
-    assert_eq!(keeper.delete(&later(&keeper, 25)[0]).unwrap(), Outcome::Removed);
+    assert_eq!(keeper.delete(&later(&keeper, 25)[0]).unwrap(), DeletionOutcome::Removed);
     assert!(!left.exists());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pod_checkpointer::serve::retention::metrics::RetentionMetrics;
 use pod_checkpointer::serve::retention::sweeper::{Nobody, SweepTimings};
-use pod_checkpointer::serve::retention::{Options, Source, start};
+use pod_checkpointer::serve::retention::{PolicySource, RetentionOptions, start};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -61,11 +61,11 @@ impl Node {
             apart: millis(150),
             status: self.status,
         };
-        let options = Options {
+        let options = RetentionOptions {
             directory: self.path().to_owned(),
             state: self.state.path().to_owned(),
             node: "node-a".to_owned(),
-            source: Source::Resources,
+            source: PolicySource::Resources,
             pace,
         };
         let (stop, stopped) = oneshot::channel();

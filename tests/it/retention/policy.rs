@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pod_checkpointer::serve::retention::policy::{Global, Key, Level, MinFree, Policy, RetentionLimits};
+use pod_checkpointer::serve::retention::policy::{ContainerKey, Global, Level, MinFree, Policy, RetentionLimits};
 use pod_checkpointer::serve::retention::resource::{Field, Form, SPEC};
 use pod_checkpointer::serve::retention::spec::{Read, read, read_document};
 use rstest::rstest;
@@ -95,7 +95,7 @@ fn one_value_that_is_off_turns_its_whole_level_off(#[case] mut of: Value) {
     of["namespace"] = json!("shop");
     let policy = good(&json!({"namespacePolicies": [of]})).policy;
     assert_eq!(policy.namespaces["shop"].limits, None);
-    assert_eq!(policy.governing(&Key::new("shop", "p", "c")).limits(Level::Namespace), None);
+    assert_eq!(policy.governing(&ContainerKey::new("shop", "p", "c")).limits(Level::Namespace), None);
 }
 
 #[rstest]
@@ -132,10 +132,10 @@ fn the_first_policy_that_is_for_an_archive_decides() {
     }))
     .policy;
     for (key, level, limit) in [
-        (Key::new("a", "p", "c"), Level::Container, count(1)),
-        (Key::new("a", "p", "d"), Level::Pod, count(2)),
-        (Key::new("a", "q", "c"), Level::Namespace, count(3)),
-        (Key::new("b", "p", "c"), Level::Container, count(10)),
+        (ContainerKey::new("a", "p", "c"), Level::Container, count(1)),
+        (ContainerKey::new("a", "p", "d"), Level::Pod, count(2)),
+        (ContainerKey::new("a", "q", "c"), Level::Namespace, count(3)),
+        (ContainerKey::new("b", "p", "c"), Level::Container, count(10)),
     ] {
         let governing = policy.governing(&key);
         assert_eq!(governing.limits(level), Some(limit), "{key}");

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use pod_checkpointer::disk::open_dir::{Room, Stamp};
-use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
+use pod_checkpointer::serve::retention::index::{Found, Index, SeenFile};
 use pod_checkpointer::serve::retention::index_file;
-use pod_checkpointer::serve::retention::policy::{Key, Level, Policy, RetentionLimits};
-use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, Scope, Why, select};
+use pod_checkpointer::serve::retention::policy::{ContainerKey, Level, Policy, RetentionLimits};
+use pod_checkpointer::serve::retention::select::{Circumstances, Deletion, SelectionScope, Why, select};
 use pod_checkpointer::serve::retention::spec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -89,9 +89,9 @@ fn file(archive: &Archive, zone: i32) -> String {
     format!("checkpoint-{}_{}-{}-{time}{offset}.tar", PODS[pod], NAMESPACES[namespace], CONTAINERS[container])
 }
 
-fn key(archive: &Archive) -> Arc<Key> {
+fn key(archive: &Archive) -> Arc<ContainerKey> {
     let (namespace, pod, container) = archive.of;
-    Arc::new(Key::new(NAMESPACES[namespace], PODS[pod], CONTAINERS[container]))
+    Arc::new(ContainerKey::new(NAMESPACES[namespace], PODS[pod], CONTAINERS[container]))
 }
 
 fn index<'a>(archives: impl Iterator<Item = &'a Archive>, zone: impl Fn(&Archive) -> i32) -> Index {
@@ -100,7 +100,10 @@ fn index<'a>(archives: impl Iterator<Item = &'a Archive>, zone: impl Fn(&Archive
         let name = file(archive, zone(archive));
         let time = archive.second * 1_000_000_000;
         let stamp = Stamp { inode: archive.second.unsigned_abs(), size: archive.size, modified: time, changed: time };
-        index.put(&name, Seen { stamp, beside: None, found: Found::Whole { key: key(archive), checkpointed: None } });
+        index.put(
+            &name,
+            SeenFile { stamp, beside: None, found: Found::Whole { key: key(archive), checkpointed: None } },
+        );
         if archive.pinned {
             index.pin(&name, true);
         }
@@ -115,7 +118,7 @@ fn circumstances() -> Circumstances {
 }
 
 fn all(index: &Index, policy: &Policy) -> Vec<Deletion> {
-    select(index, policy, &circumstances(), Scope::All)
+    select(index, policy, &circumstances(), SelectionScope::All)
 }
 
 fn seconds(deletions: &[Deletion]) -> Vec<i64> {
@@ -123,7 +126,7 @@ fn seconds(deletions: &[Deletion]) -> Vec<i64> {
 }
 
 /// Number and bytes of what is left in the group of a level that an archive is in.
-fn left(index: &Index, policy: &Policy, level: Level, of: &Key, gone: &BTreeSet<Arc<str>>) -> (u64, u64) {
+fn left(index: &Index, policy: &Policy, level: Level, of: &ContainerKey, gone: &BTreeSet<Arc<str>>) -> (u64, u64) {
     let rank = policy.governing(of).rank();
     let mut left = (0, 0);
     for (key, container) in index.containers() {
@@ -214,7 +217,7 @@ proptest! {
     fn what_is_left_is_within_the_policy(archives in archives(), policy in policy()) {
         let index = index(archives.iter(), |archive| archive.zone);
         let gone: BTreeSet<Arc<str>> = all(&index, &policy).into_iter().map(|deletion| deletion.file).collect();
-        let pinned: BTreeMap<&Arc<Key>, usize> = index.containers().map(|(key, container)| {
+        let pinned: BTreeMap<&Arc<ContainerKey>, usize> = index.containers().map(|(key, container)| {
             (key, container.archives.keys().filter(|place| index.is_pinned(&place.file)).count())
         }).collect();
         if pinned.values().any(|count| *count > 0) {
@@ -243,8 +246,8 @@ proptest! {
                 index.pin(&name, true);
             }
             let found = Found::Whole { key: key(archive), checkpointed: None };
-            let touched = index.put(&name, Seen { stamp, beside: None, found });
-            for deletion in select(&index, &policy, &circumstances(), Scope::Only(&touched)) {
+            let touched = index.put(&name, SeenFile { stamp, beside: None, found });
+            for deletion in select(&index, &policy, &circumstances(), SelectionScope::Only(&touched)) {
                 index.forget(&deletion.file);
             }
             prop_assert_eq!(all(&index, &policy), vec![]);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pod_checkpointer::disk::open_dir::{Room, Stamp};
-use pod_checkpointer::serve::retention::index::{Found, Index, Seen};
-use pod_checkpointer::serve::retention::policy::{Key, Owner, Policy};
-use pod_checkpointer::serve::retention::select::{Circumstances, Scope, select};
+use pod_checkpointer::serve::retention::index::{Found, Index, SeenFile};
+use pod_checkpointer::serve::retention::policy::{ContainerKey, Owner, Policy};
+use pod_checkpointer::serve::retention::select::{Circumstances, SelectionScope, select};
 use pod_checkpointer::serve::retention::spec;
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ pub fn put(index: &mut Index, file: &str, [namespace, pod, container]: [&str; 3]
     let at = Timestamp::from_second(second).unwrap();
     let time = second * 1_000_000_000;
     let stamp = Stamp { inode: second.unsigned_abs(), size, modified: time, changed: time + 500_000_000 };
-    let key = Arc::new(Key::new(namespace, pod, container));
-    index.put(file, Seen { stamp, beside: None, found: Found::Whole { key, checkpointed: Some(at) } });
+    let key = Arc::new(ContainerKey::new(namespace, pod, container));
+    index.put(file, SeenFile { stamp, beside: None, found: Found::Whole { key, checkpointed: Some(at) } });
 }
 
 pub fn policy(spec: &Value) -> Policy {
@@ -38,7 +38,7 @@ fn now() -> Circumstances {
 }
 
 fn gone(index: &Index, policy: &Policy, circumstances: &Circumstances) -> Vec<(String, &'static str)> {
-    let all = select(index, policy, circumstances, Scope::All);
+    let all = select(index, policy, circumstances, SelectionScope::All);
     all.into_iter().map(|deletion| (deletion.file.to_string(), deletion.why.label())).collect()
 }
 
@@ -99,7 +99,7 @@ fn what_is_waited_for_stays_though_its_name_is_unknown_yet() {
     let files: Vec<_> = (1..=2).map(|second| add(&mut index, C, second, 10 << 20)).collect();
     let policy = policy(&json!({"globalPolicy": {"maxCheckpointSize": "5Mi"}}));
     let mut known = now();
-    known.awaited.insert(Key::new("ns", "p", "c"));
+    known.awaited.insert(ContainerKey::new("ns", "p", "c"));
     assert_eq!(gone(&index, &policy, &known), [(files[0].clone(), "size")]);
     assert_eq!(gone(&index, &policy, &now()).len(), 2);
 }
@@ -194,12 +194,12 @@ fn what_was_left_unfinished_goes_after_a_day_and_not_before() {
     let mut index = Index::default();
     let at =
         |second: i64| Stamp { inode: 1, size: 10, modified: second * 1_000_000_000, changed: second * 1_000_000_000 };
-    let broken = |second| Seen { stamp: at(second), beside: None, found: Found::Broken("cut".to_owned()) };
+    let broken = |second| SeenFile { stamp: at(second), beside: None, found: Found::Broken("cut".to_owned()) };
     index.put("checkpoint-p_ns-c-2026-11-21T07:12:53Z.tar", broken(NOW - 86_399));
     assert_eq!(gone(&index, &Policy::default(), &now()), []);
     index.put("checkpoint-p_ns-c-2026-11-21T07:12:53Z.tar", broken(NOW - 86_400));
     assert_eq!(gone(&index, &Policy::default(), &now()).len(), 1);
-    let unknown = Seen { stamp: at(1), beside: None, found: Found::Unknown("no spec.dump".to_owned()) };
+    let unknown = SeenFile { stamp: at(1), beside: None, found: Found::Unknown("no spec.dump".to_owned()) };
     index.put("checkpoint-p_ns-c-2026-11-21T07:12:53Z.tar", unknown);
     assert_eq!(gone(&index, &policy(&json!({"maxAge": "1h", "maxTotalSizePerNode": "1Mi"})), &now()), []);
 }
@@ -219,7 +219,7 @@ fn an_archive_is_as_old_as_the_earlier_of_its_two_times() {
     let policy = policy(&json!({"maxAge": "1h"}));
     assert_eq!(gone(&index, &policy, &now()), []);
     let claims_the_future = Stamp { inode: 1, size: 1, modified: 0, changed: (NOW - 3601) * 1_000_000_000 };
-    let found = Found::Whole { key: Arc::new(Key::new("ns", "p", "c")), checkpointed: Some(Timestamp::MAX) };
-    index.put(&file, Seen { stamp: claims_the_future, beside: None, found });
+    let found = Found::Whole { key: Arc::new(ContainerKey::new("ns", "p", "c")), checkpointed: Some(Timestamp::MAX) };
+    index.put(&file, SeenFile { stamp: claims_the_future, beside: None, found });
     assert_eq!(gone(&index, &policy, &now()), [(file, "age")]);
 }

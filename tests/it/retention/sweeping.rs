@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pod_checkpointer::disk::open_dir::OpenDir;
 use pod_checkpointer::serve::retention::sweeper::{Nobody, SweepTimings};
-use pod_checkpointer::serve::retention::{Options, Source, start};
+use pod_checkpointer::serve::retention::{PolicySource, RetentionOptions, start};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -307,11 +307,11 @@ async fn a_policy_file_does_where_there_is_no_resource() {
         format!("checkpointDirectory: {dir}\nmaxCheckpointsPerContainer: 2\napplyPoliciesImmediately: true\n"),
     )
     .unwrap();
-    let options = Options {
+    let options = RetentionOptions {
         directory: node.path().to_owned(),
         state: node.state.path().join("own"),
         node: "node-a".to_owned(),
-        source: Source::File(file),
+        source: PolicySource::File(file),
         pace: SweepTimings { debounce: Duration::from_millis(20), ..SweepTimings::default() },
     };
     let (stop, stopped) = oneshot::channel::<()>();

@@ -224,7 +224,7 @@ async fn ask(port: u16, user: &str, method: Method, path: &str, body: &str, head
 
 fn config(root: &Path, cluster: &Cluster, kubelet: &Kubelet, registry: &Registry) -> ServeConfig {
     ServeConfig {
-        retention: pod_checkpointer::serve::retention::Source::Resources,
+        retention: pod_checkpointer::serve::retention::PolicySource::Resources,
         image_prefix: format!("{}/checkpoints", registry.address),
         namespace: "kube-system".to_owned(),
         node: "node-1".to_owned(),

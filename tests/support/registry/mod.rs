@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use pod_checkpointer::registry::{Credentials, Options, Reference, Registry, RegistryLimits};
+use pod_checkpointer::registry::{Credentials, ImageReference, Registry, RegistryLimits, RegistryOptions};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -145,8 +145,8 @@ impl FakeRegistry {
     }
 
     /// An image in it.
-    pub fn image(&self) -> Reference {
-        Reference::parse(&format!("{}/cp/counter:t1", self.address)).expect("an address")
+    pub fn image(&self) -> ImageReference {
+        ImageReference::parse(&format!("{}/cp/counter:t1", self.address)).expect("an address")
     }
 
     /// Method and path of what was asked, in order.
@@ -165,7 +165,7 @@ pub fn client(plain: &[&FakeRegistry], docker_config: Option<&serde_json::Value>
     Registry::new(options(plain, docker_config)).expect("options that make sense")
 }
 
-pub fn options(plain: &[&FakeRegistry], docker_config: Option<&serde_json::Value>) -> Options {
+pub fn options(plain: &[&FakeRegistry], docker_config: Option<&serde_json::Value>) -> RegistryOptions {
     let credentials = docker_config.map_or_else(Credentials::none, |config| {
         Credentials::from_docker_config(config.to_string().as_bytes()).expect("a docker configuration")
     });
@@ -178,5 +178,5 @@ pub fn options(plain: &[&FakeRegistry], docker_config: Option<&serde_json::Value
         attempts: 3,
         pause: millis(5),
     };
-    Options { plain_http: plain.iter().map(|r| r.authority()).collect(), ca: Vec::new(), credentials, limits }
+    RegistryOptions { plain_http: plain.iter().map(|r| r.authority()).collect(), ca: Vec::new(), credentials, limits }
 }

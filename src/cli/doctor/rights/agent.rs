@@ -1,17 +1,17 @@
 //! What the agent (`run`) may do, rule by rule of `rbac/`.
 
-use super::super::check::Outcome;
-use super::{Right, Role};
+use super::super::check::CheckOutcome;
+use super::{RbacRole, Right};
 use crate::pod::snapshot::Scope;
 
 /// The agent, for the namespaces that are kept and its own ServiceAccount and DaemonSet.
-pub(crate) fn role(scope: &Scope, own_namespace: &str) -> Role {
-    Role {
+pub(crate) fn role(scope: &Scope, own_namespace: &str) -> RbacRole {
+    RbacRole {
         rights: rights(scope, own_namespace),
         remedy: "kubectl apply -f rbac/, with a RoleBinding in each --namespace",
         command: "kubectl -n kube-system exec ds/pod-checkpointer -- /pod-checkpointer doctor",
         refused: "nothing is saved or retired; check the ServiceAccount and its token",
-        silent: (Outcome::Warn, "what is saved is brought back without it; nothing new is saved until it answers"),
+        silent: (CheckOutcome::Warn, "what is saved is brought back without it; nothing new is saved until it answers"),
     }
 }
 
@@ -104,10 +104,10 @@ mod tests {
         let rights = &role.rights;
         let no = || Ok(json!({"status": {"allowed": false}}));
         let secrets = rights.iter().find(|r| r.resource == "secrets").unwrap();
-        assert_eq!(secrets.judge(&role, no()).outcome, Outcome::Fail);
+        assert_eq!(secrets.judge(&role, no()).outcome, CheckOutcome::Fail);
         let nodes = rights.iter().find(|r| r.resource == "nodes").unwrap();
-        assert_eq!(nodes.judge(&role, no()).outcome, Outcome::Warn);
-        assert_eq!(nodes.judge(&role, Ok(json!({"status": {"allowed": true}}))).outcome, Outcome::Ok);
+        assert_eq!(nodes.judge(&role, no()).outcome, CheckOutcome::Warn);
+        assert_eq!(nodes.judge(&role, Ok(json!({"status": {"allowed": true}}))).outcome, CheckOutcome::Ok);
     }
 
     #[test]
@@ -115,11 +115,11 @@ mod tests {
         assert_eq!(
             unreachable_or_refused("api", &role(&Scope::All, "a"), &ApiError::Unavailable("refused".to_owned()))
                 .outcome,
-            Outcome::Warn
+            CheckOutcome::Warn
         );
         assert_eq!(
             unreachable_or_refused("api", &role(&Scope::All, "a"), &ApiError::Unauthorized("401".to_owned())).outcome,
-            Outcome::Fail
+            CheckOutcome::Fail
         );
     }
 }

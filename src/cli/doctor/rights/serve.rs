@@ -1,17 +1,17 @@
 //! What `serve` may do, rule by rule of `rbac/serve/`.
 
-use super::super::check::Outcome;
-use super::{Right, Role};
+use super::super::check::CheckOutcome;
+use super::{RbacRole, Right};
 use crate::checkpoint_api::APISERVICE;
 
 /// `serve`, installed in `own_namespace`.
-pub(crate) fn role(own_namespace: &str) -> Role {
-    Role {
+pub(crate) fn role(own_namespace: &str) -> RbacRole {
+    RbacRole {
         rights: rights(own_namespace),
         remedy: "kubectl apply -f rbac/serve/",
         command: "kubectl -n kube-system exec ds/container-checkpoints -- /pod-checkpointer doctor --for serve",
         refused: "nobody is served; check the ServiceAccount and its token",
-        silent: (Outcome::Fail, "nobody can be told from anybody else without it, so nobody is served"),
+        silent: (CheckOutcome::Fail, "nobody can be told from anybody else without it, so nobody is served"),
     }
 }
 

@@ -33,7 +33,7 @@ fn copy() -> OnDisk {
     }
 }
 
-fn sandbox(pod: &str, source: Source) -> Sandbox {
+fn sandbox(pod: &str, source: PodSource) -> Sandbox {
     let container = Container {
         id: ContainerId::from("c"),
         name: "main".to_owned(),
@@ -46,7 +46,7 @@ fn sandbox(pod: &str, source: Source) -> Sandbox {
         pod: key(pod),
         uid: Uid::from("u1"),
         source,
-        annotated: source == Source::Api,
+        annotated: source == PodSource::Api,
         checkpoint_of: None,
         ready: true,
         created_at: 1,
@@ -56,7 +56,7 @@ fn sandbox(pod: &str, source: Source) -> Sandbox {
 
 fn twin(of: &str) -> Sandbox {
     let name = format!("{of}-n1");
-    Sandbox { checkpoint_of: Some(of.to_owned()), ..sandbox(&name, Source::Static) }
+    Sandbox { checkpoint_of: Some(of.to_owned()), ..sandbox(&name, PodSource::Static) }
 }
 
 /// A healthy node: one checkpoint, its parent running, its image there, an agent leading that has nothing to add.
@@ -65,7 +65,7 @@ fn healthy() -> Evidence {
         node: "n1".to_owned(),
         leader: Some(true),
         disk: Ok(Inventory { checkpoints: BTreeMap::from([(key("web"), copy())]), ..Inventory::default() }),
-        runtime: Ok(NodePods { sandboxes: vec![sandbox("web", Source::Api)] }),
+        runtime: Ok(NodePods { sandboxes: vec![sandbox("web", PodSource::Api)] }),
         images: Images::from([("web:1".to_owned(), ImagePresence::Present)]),
         agent: Some(StatusDoc { api: "ok".to_owned(), kubelet: "aware".to_owned(), ..StatusDoc::default() }),
         offline: Vec::new(),
@@ -131,7 +131,7 @@ fn in_an_outage_with_the_agent_down_disk_and_runtime_are_enough() {
 #[test]
 fn an_annotated_pod_without_a_checkpoint_is_shown_with_a_hint() {
     let mut evidence = healthy();
-    evidence.runtime.as_mut().unwrap().sandboxes.push(sandbox("new", Source::Api));
+    evidence.runtime.as_mut().unwrap().sandboxes.push(sandbox("new", PodSource::Api));
     let doc = merge(&evidence);
     let pod = &doc.pods[0];
     assert_eq!((pod.report.name.as_str(), pod.report.phase), ("new", Phase::Watching));
@@ -144,7 +144,7 @@ fn an_annotated_pod_without_a_checkpoint_is_shown_with_a_hint() {
 fn a_gone_agents_last_report_explains_a_missing_checkpoint() {
     let mut evidence = healthy();
     evidence.leader = Some(false);
-    evidence.runtime.as_mut().unwrap().sandboxes.push(sandbox("db", Source::Api));
+    evidence.runtime.as_mut().unwrap().sandboxes.push(sandbox("db", PodSource::Api));
     evidence.agent.as_mut().unwrap().pods.push(reported("db", false, "it mounts a PersistentVolumeClaim"));
     let doc = merge(&evidence);
     assert_eq!(doc.pods[0].report.reasons, ["it mounts a PersistentVolumeClaim"]);

@@ -6,7 +6,7 @@ use super::AssetVolumePlan;
 use super::payload::{DEFAULT_MODE, Ownership, Payload, mode};
 use crate::dns_name::check_name;
 use crate::pod::asset_refs::missing;
-use crate::pod::asset_refs::missing::{Lack, Reader};
+use crate::pod::asset_refs::missing::{AssetReader, Lack};
 use crate::pod::asset_refs::references::token;
 use crate::pod::asset_refs::{Assets, ObjectKind, ObjectRef};
 use crate::pod::checkpoint::AssetVolume;
@@ -134,8 +134,8 @@ impl Filling<'_> {
         }
     }
 
-    fn reader<'b>(&'b self, what: &'b str) -> Reader<'b> {
-        Reader { namespace: self.parent.key.namespace(), what }
+    fn reader<'b>(&'b self, what: &'b str) -> AssetReader<'b> {
+        AssetReader { namespace: self.parent.key.namespace(), what }
     }
 
     fn note(&mut self, outcome: Result<(), String>) {

@@ -10,7 +10,7 @@ use super::payload::{DEFAULT_MODE, mode};
 use crate::dns_name::check_name;
 use crate::pod::checkpoint::Tree;
 use crate::pod::parent::Parent;
-use crate::pod::sanitize::downward::{Field, pod_field, resource_field};
+use crate::pod::sanitize::downward::{DownwardField, pod_field, resource_field};
 
 /// Sources that the kubelet mounts without asking an API server.
 const NATIVE: [&str; 4] = ["emptyDir", "hostPath", "image", "nfs"];
@@ -134,7 +134,7 @@ fn freezes(parent: &Parent, items: &Value) -> Result<bool, String> {
             Some(path) => pod_field(parent, path)?,
             None => resource_field(parent, None, &item["resourceFieldRef"])?,
         };
-        frozen |= field != Field::Native;
+        frozen |= field != DownwardField::Native;
     }
     Ok(frozen)
 }

@@ -40,7 +40,7 @@ pub(super) struct Root {
     pub(super) span: Span,
 }
 
-/// Whom a leaf is for.
+/// The names and addresses that a leaf certificate is for.
 pub(super) struct LeafSubject<'a> {
     pub(super) name: &'a str,
     pub(super) names: &'a [String],

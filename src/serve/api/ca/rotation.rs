@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 const HOUR: u64 = 3600;
-/// Life of a CA.
+/// From its making to the end of its validity; it is replaced well before.
 pub(super) const CA_LIFE: Duration = Duration::from_secs(2 * 365 * 24 * HOUR);
 /// Life of a leaf, which is made anew with every start.
 pub(super) const LEAF_LIFE: Duration = Duration::from_secs(7 * 24 * HOUR);

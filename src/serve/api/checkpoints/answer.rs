@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::super::api_status::ApiStatus;
-use crate::serve::jobs::job::{Job, State};
+use crate::serve::jobs::job::{Job, JobState};
 use crate::serve::jobs::request::ApiFlavor;
 
 /// Who is answered.
@@ -23,8 +23,8 @@ pub(super) enum To {
 /// As the job stands. `directory` is the kubelet's.
 pub(super) fn answer(job: &Job, to: To, node: &str, directory: &Path) -> Response {
     match &job.state {
-        State::Done => (code(job.request.flavor, to), Json(result(job, directory))).into_response(),
-        State::Failed { reason, .. } => {
+        JobState::Done => (code(job.request.flavor, to), Json(result(job, directory))).into_response(),
+        JobState::Failed { reason, .. } => {
             ApiStatus::internal(format!("checkpoint {node}:{}: {reason}", job.id)).into_response()
         }
         _ => {
@@ -60,12 +60,12 @@ fn result(job: &Job, directory: &Path) -> Value {
 mod tests {
     use super::*;
     use crate::serve::jobs::job::{Event, JobId};
-    use crate::serve::jobs::pod_target::Running;
+    use crate::serve::jobs::pod_target::RunningContainer;
     use crate::serve::jobs::request::{PodPath, parse};
 
     fn job(flavor: ApiFlavor) -> Job {
         let place = PodPath::new("default", "counter", Some("main")).unwrap();
-        let running = Running { name: "main".to_owned(), id: "id".to_owned() };
+        let running = RunningContainer { name: "main".to_owned(), id: "id".to_owned() };
         Job {
             id: JobId::of(255),
             caller: "jane".to_owned(),
@@ -78,7 +78,7 @@ mod tests {
             changed: 100,
             taken: Vec::new(),
             image: None,
-            state: State::Accepted,
+            state: JobState::Accepted,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 
 use super::super::api_status::ApiStatus;
-use crate::checkpoint_api::{self, BadEscape, IDENTIFIER, Place, WAIT};
+use crate::checkpoint_api::{self, ApiPlace, BadEscape, IDENTIFIER, WAIT};
 use crate::serve::jobs::job::Identifier;
 use crate::serve::jobs::request::{ApiFlavor, PodPath};
 
@@ -31,10 +31,12 @@ pub(super) fn route(method: &Method, path: &str, query: &BTreeMap<String, String
         Ok(Route::Take(flavor, place))
     };
     match place {
-        Some(Place::Checkpoints) => look(method, query.get(IDENTIFIER), None),
-        Some(Place::Archives { namespace, pod }) => take(ApiFlavor::Archive, &namespace, &pod, None),
-        Some(Place::Image { namespace, pod, container }) => take(ApiFlavor::Image, &namespace, &pod, Some(&container)),
-        Some(Place::Checkpoint { namespace, identifier }) => {
+        Some(ApiPlace::Checkpoints) => look(method, query.get(IDENTIFIER), None),
+        Some(ApiPlace::Archives { namespace, pod }) => take(ApiFlavor::Archive, &namespace, &pod, None),
+        Some(ApiPlace::Image { namespace, pod, container }) => {
+            take(ApiFlavor::Image, &namespace, &pod, Some(&container))
+        }
+        Some(ApiPlace::Checkpoint { namespace, identifier }) => {
             let whose = PodPath::new(&namespace, "any", None).map_err(|why| ApiStatus::bad_request(why.to_string()))?;
             look(method, Some(&identifier), Some(whose.namespace))
         }

@@ -12,7 +12,7 @@ use rustls::server::danger::ClientCertVerifier;
 use serde_json::Value;
 
 use super::certificate;
-use super::request_header::Names;
+use super::request_header::IdentityHeaders;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::cluster::requests;
@@ -31,7 +31,7 @@ pub(super) struct ClientCas {
     clients: Option<Arc<dyn ClientCertVerifier>>,
     /// Common names of the front proxy; empty is any.
     allowed: Vec<String>,
-    pub(super) names: Names,
+    pub(super) names: IdentityHeaders,
 }
 
 impl ClientCas {
@@ -55,7 +55,7 @@ impl ClientCas {
             front_proxy: judge(field("requestheader-client-ca-file"), "requestheader-client-ca-file")?,
             clients: judge(field("client-ca-file"), "client-ca-file")?,
             allowed: list("requestheader-allowed-names", &[])?,
-            names: Names {
+            names: IdentityHeaders {
                 user: lower("requestheader-username-headers", &["x-remote-user"])?,
                 uid: lower("requestheader-uid-headers", &["x-remote-uid"])?,
                 groups: lower("requestheader-group-headers", &["x-remote-group"])?,

@@ -22,7 +22,7 @@ pub fn remote(headers: &HeaderMap) -> Option<Caller> {
     let (user, uid, groups, extra) =
         (list("x-remote-user"), list("x-remote-uid"), list("x-remote-group"), list("x-remote-extra-"));
     drop(bearer(headers));
-    request_header::caller(&request_header::Names { user, uid, groups, extra }, headers).ok().flatten()
+    request_header::caller(&request_header::IdentityHeaders { user, uid, groups, extra }, headers).ok().flatten()
 }
 
 /// A client certificate, and the cluster's ConfigMap.

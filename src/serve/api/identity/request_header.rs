@@ -10,7 +10,7 @@ use crate::serve::api::api_status::ApiStatus;
 
 /// Which headers say what, in lower case; several of a kind are tried in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct IdentityHeaders {
     pub(super) user: Vec<String>,
     pub(super) uid: Vec<String>,
     pub(super) groups: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct Names {
 }
 
 /// Whoever is named, if anybody is. Only for requests that the front proxy itself brought.
-pub(super) fn caller(names: &Names, headers: &HeaderMap) -> Result<Option<Caller>, ApiStatus> {
+pub(super) fn caller(names: &IdentityHeaders, headers: &HeaderMap) -> Result<Option<Caller>, ApiStatus> {
     let Some(user) = single(&names.user, headers)? else { return Ok(None) };
     let uid = single(&names.uid, headers)?;
     let mut groups = Vec::new();

@@ -1,8 +1,8 @@
 use super::*;
 use rstest::rstest;
 
-fn running(name: &str) -> Running {
-    Running { name: name.to_owned(), id: format!("id-of-{name}") }
+fn running(name: &str) -> RunningContainer {
+    RunningContainer { name: name.to_owned(), id: format!("id-of-{name}") }
 }
 
 pub(in crate::serve::jobs) fn job(flavor: ApiFlavor, containers: &[&str]) -> Job {
@@ -27,7 +27,7 @@ pub(in crate::serve::jobs) fn job(flavor: ApiFlavor, containers: &[&str]) -> Job
         changed: 100,
         taken: Vec::new(),
         image: None,
-        state: State::Accepted,
+        state: JobState::Accepted,
     }
 }
 
@@ -91,7 +91,7 @@ fn a_failure_ends_it_anywhere_and_the_pod_stays(#[case] mut events: Vec<Event>) 
     request.request.delete_pod = true;
     events.extend([failed("why"), Event::Begun, archived("a"), Event::Deleted]);
     let (job, _) = walk(request, events);
-    assert_eq!(job.state, State::Failed { reason: "why".to_owned(), late: None });
+    assert_eq!(job.state, JobState::Failed { reason: "why".to_owned(), late: None });
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_cannot_follow_ends_the_job_and_never_deletes(#[case] events: Vec<Event>)
     let mut request = job(ApiFlavor::Image, &["a"]);
     request.request.delete_pod = true;
     let (job, seen) = walk(request, events);
-    assert!(matches!(job.state, State::Failed { .. }), "{seen:?}");
+    assert!(matches!(job.state, JobState::Failed { .. }), "{seen:?}");
 }
 
 #[rstest]

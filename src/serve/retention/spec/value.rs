@@ -60,12 +60,12 @@ impl<'a> Object<'a> {
 
 /// Reads values one by one, and collects what is to be refused and noted.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct SpecReader {
     refusals: Vec<Refusal>,
     notes: Vec<String>,
 }
 
-impl Reader {
+impl SpecReader {
     pub(super) fn end(self) -> (Vec<Refusal>, Vec<String>) {
         (self.refusals, self.notes)
     }

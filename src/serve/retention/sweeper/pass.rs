@@ -10,10 +10,10 @@ use super::scope;
 use super::undeletable::Undeletable;
 use crate::disk::files::FileError;
 use crate::disk::open_dir::Room;
-use crate::serve::retention::archive_dir::{ArchiveDir, Outcome};
+use crate::serve::retention::archive_dir::{ArchiveDir, DeletionOutcome};
 use crate::serve::retention::index::{Index, Totals};
 use crate::serve::retention::metrics::RetentionMetrics;
-use crate::serve::retention::policy::{Key, Policy};
+use crate::serve::retention::policy::{ContainerKey, Policy};
 use crate::serve::retention::select::{Circumstances, Deletion, select};
 use crate::serve::retention::status::DeletedArchive;
 
@@ -21,7 +21,7 @@ use crate::serve::retention::status::DeletedArchive;
 const ATTEMPTS: usize = 8;
 
 /// What is looked at.
-pub(super) enum Look {
+pub(super) enum DirectoryLook {
     Nowhere,
     /// What belongs to these names.
     At(BTreeSet<String>),
@@ -34,7 +34,7 @@ pub(super) enum Look {
 pub(super) struct Round {
     /// The first after the directory was opened: what lies there is nothing new.
     pub(super) start: bool,
-    pub(super) look: Look,
+    pub(super) look: DirectoryLook,
     pub(super) save: bool,
     pub(super) everybody: bool,
     pub(super) circumstances: Circumstances,
@@ -43,13 +43,13 @@ pub(super) struct Round {
 
 impl Round {
     pub(super) fn new(policy: Option<Policy>, circumstances: Circumstances) -> Self {
-        Self { start: false, look: Look::Nowhere, save: false, everybody: false, circumstances, policy }
+        Self { start: false, look: DirectoryLook::Nowhere, save: false, everybody: false, circumstances, policy }
     }
 }
 
 /// What came of it.
 #[derive(Default)]
-pub(super) struct Ended {
+pub(super) struct PassResult {
     pub(super) totals: Option<Totals>,
     pub(super) done: Vec<DeletedArchive>,
     pub(super) idle: Option<(&'static str, String)>,
@@ -65,7 +65,7 @@ pub(super) struct PassWorker {
     /// What a dry run has said already.
     said: BTreeSet<Arc<str>>,
     /// Whose archives could not be held to the policy: they are looked at again with those that are being written.
-    owed: BTreeSet<Arc<Key>>,
+    owed: BTreeSet<Arc<ContainerKey>>,
     /// What could not be deleted, until then.
     refused: Undeletable,
     /// Another process had the right to delete when there last was something to.
@@ -87,7 +87,7 @@ impl PassWorker {
     }
 
     /// Carries it out on a thread of its own.
-    pub(super) async fn round(self, round: Round) -> (Self, Ended) {
+    pub(super) async fn round(self, round: Round) -> (Self, PassResult) {
         let spare = Self::new(self.directory.clone(), self.state.clone(), self.metrics.clone());
         let carried_out = tokio::task::spawn_blocking(move || {
             let mut worker = self;
@@ -96,7 +96,7 @@ impl PassWorker {
         });
         carried_out.await.unwrap_or_else(|why| {
             tracing::error!(%why, "a look at the archives broke off; beginning anew");
-            (spare, Ended::default())
+            (spare, PassResult::default())
         })
     }
 
@@ -108,29 +108,29 @@ impl PassWorker {
         }
     }
 
-    fn carry_out(&mut self, round: Round) -> Ended {
-        let mut ended = Ended::default();
+    fn carry_out(&mut self, round: Round) -> PassResult {
+        let mut ended = PassResult::default();
         if let Err(why) = self.try_to(round, &mut ended) {
             ended.idle = Some(("DirectoryUnreadable", why.to_string()));
         }
         ended
     }
 
-    fn try_to(&mut self, mut round: Round, ended: &mut Ended) -> Result<(), FileError> {
+    fn try_to(&mut self, mut round: Round, ended: &mut PassResult) -> Result<(), FileError> {
         let keeper = match &mut self.keeper {
             Some(keeper) => keeper,
             none => {
                 let keeper = ArchiveDir::open(&self.directory, Some(&self.state), self.metrics.clone())?;
-                (round.look, round.start) = (Look::Everything, true);
+                (round.look, round.start) = (DirectoryLook::Everything, true);
                 none.insert(keeper)
             }
         };
-        let again = matches!(round.look, Look::Unsettled | Look::Everything);
+        let again = matches!(round.look, DirectoryLook::Unsettled | DirectoryLook::Everything);
         let mut touched = match &round.look {
-            Look::Nowhere => BTreeSet::new(),
-            Look::At(names) => keeper.look(names)?,
-            Look::Unsettled => keeper.look(&keeper.unsettled())?,
-            Look::Everything => keeper.rescan()?,
+            DirectoryLook::Nowhere => BTreeSet::new(),
+            DirectoryLook::At(names) => keeper.look(names)?,
+            DirectoryLook::Unsettled => keeper.look(&keeper.unsettled())?,
+            DirectoryLook::Everything => keeper.rescan()?,
         };
         if round.start {
             touched.clear();
@@ -168,7 +168,7 @@ impl PassWorker {
     }
 
     /// Says what would be deleted, of each file once.
-    fn rehearse(&mut self, policy: &Policy, round: &Round, touched: &BTreeSet<Arc<Key>>) {
+    fn rehearse(&mut self, policy: &Policy, round: &Round, touched: &BTreeSet<Arc<ContainerKey>>) {
         let Some(keeper) = &self.keeper else { return };
         let scope = scope(round.everybody, touched);
         let deletions = select(keeper.index(), policy, &round.circumstances, scope);
@@ -182,8 +182,8 @@ impl PassWorker {
         &mut self,
         policy: &Policy,
         mut round: Round,
-        touched: &BTreeSet<Arc<Key>>,
-        ended: &mut Ended,
+        touched: &BTreeSet<Arc<ContainerKey>>,
+        ended: &mut PassResult,
     ) -> Result<(), FileError> {
         let room = round.circumstances.room;
         for _ in 0..ATTEMPTS {
@@ -211,18 +211,20 @@ impl PassWorker {
     }
 
     /// Whether it is gone.
-    fn delete(&mut self, deletion: &Deletion, ended: &mut Ended) -> bool {
+    fn delete(&mut self, deletion: &Deletion, ended: &mut PassResult) -> bool {
         let Some(keeper) = self.keeper.as_mut().filter(|_| !self.refused.everything()) else {
             self.owed.extend(deletion.key.clone());
             return false;
         };
         match keeper.delete(deletion) {
-            Ok(Outcome::Removed) => {
+            Ok(DeletionOutcome::Removed) => {
                 say(deletion, "deleted an archive");
                 ended.done.push(done(deletion));
                 return true;
             }
-            Ok(Outcome::Left) => tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays"),
+            Ok(DeletionOutcome::Left) => {
+                tracing::info!(file = %deletion.file, "an archive changed or was pinned; it stays");
+            }
             Err(why) => {
                 if self.refused.hear(&deletion.file, &why) {
                     tracing::warn!(%why, "cannot delete an archive; it is tried again");
@@ -235,7 +237,7 @@ impl PassWorker {
     }
 
     /// What was removed stays removed.
-    fn settle(&mut self, ended: &mut Ended) {
+    fn settle(&mut self, ended: &mut PassResult) {
         let Some(keeper) = self.keeper.as_mut().filter(|_| !ended.done.is_empty()) else { return };
         if let Err(why) = keeper.settle() {
             ended.failing = Some(why.to_string());
