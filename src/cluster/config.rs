@@ -58,7 +58,7 @@ pub enum ClientConfigError {
     /// Nothing here says where the cluster is, or what does is of no use.
     #[error("no cluster to ask: {why}; give --kubeconfig FILE, set KUBECONFIG, or see `kubectl config view`")]
     Environment {
-        /// Each place that was looked at, and why it did not do.
+        /// What was found there, with the whole chain of causes.
         why: String,
     },
     /// The only servers that there are would be told our credentials in clear.

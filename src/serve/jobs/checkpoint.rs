@@ -28,7 +28,7 @@ pub struct Checkpointer {
     pub archives: Archives,
     /// Where the runtime leaves CRIU's logs.
     pub runtime_state: PathBuf,
-    /// The API server, for deleting pods and reading Secrets.
+    /// The API server, for deleting pods and seeing that they are gone.
     pub api: ApiClient,
     /// Makes and pushes images.
     pub publisher: Publisher,
