@@ -20,7 +20,7 @@ const LONGEST: usize = 4096;
 /// Whether what is not allowed is prevented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforcement {
-    /// It is.
+    /// What is not allowed fails.
     Enforcing,
     /// It is only written down.
     Permissive,

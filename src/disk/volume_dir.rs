@@ -34,7 +34,7 @@ pub enum VolumeError {
 
 pub use mount_points::MountPoint;
 
-/// A file to be in a volume.
+/// What is to be written under one path of a volume.
 #[derive(Clone, Copy)]
 pub struct VolumeFile<'a> {
     /// Content.

@@ -43,7 +43,7 @@ pub(crate) fn read_by(spec: &Value, container: &Value, from: &BTreeSet<&str>) ->
 /// The value that the kubelet gave to a container of the parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known<'a> {
-    /// This.
+    /// The container has the variable, with this text.
     Set(&'a str),
     /// It set none, so the text stays as it is written.
     Unset,

@@ -146,7 +146,7 @@ pub enum ClusterMark {
     /// Nothing was kept yet.
     #[default]
     Absent,
-    /// This one.
+    /// The UID that the mark holds.
     Known(Uid),
     /// There is a mark that cannot be read, and why: clusters cannot be told apart, and nothing is written over it.
     Unreadable(String),

@@ -4,10 +4,10 @@
 use Fate::{Kept, Left};
 use Keys::{Domain, Key, Prefix};
 
-/// Which keys.
+/// Keys of annotations that one product reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// This one.
+    /// Exactly this key.
     Key(&'static str),
     /// All that begin so.
     Prefix(&'static str),

@@ -21,7 +21,7 @@ pub(crate) struct Nested<'a> {
     pub container: &'a str,
     /// The mount that it is in.
     pub outer: &'a Value,
-    /// It.
+    /// The mount inside the other.
     pub inner: &'a Value,
     /// Its path inside the outer one.
     pub path: String,
