@@ -167,6 +167,7 @@ fn carry(
     claimant: Option<&displace::Claimant>,
 ) {
     match verdict {
+        RowAction::Stay if facts.phase == Phase::Active => refresh_active(pass, plan, key, facts),
         RowAction::Stay | RowAction::Report => {}
         RowAction::Upkeep => upkeep(pass, plan, key, facts),
         RowAction::Capture => capture(pass, plan, key),
@@ -273,6 +274,15 @@ fn upkeep(pass: &Pass, plan: &mut StepPlan, key: &PodKey, facts: &Facts) {
     if !same || copy.incomplete.is_some() {
         capture(pass, plan, key);
     } else if !pass.snapshot.capturing.contains(key) {
+        plan.refresh.insert(key.clone());
+    }
+}
+
+/// The API answers and the twin runs all the same: what it reads is kept as fresh as its parent's would be.
+fn refresh_active(pass: &Pass, plan: &mut StepPlan, key: &PodKey, facts: &Facts) {
+    let (PodView::Here { .. }, Some(parent)) = (facts.view, pass.parents.get(key)) else { return };
+    let same = pass.disk.checkpoints.get(key).is_some_and(|c| c.uid == parent.uid && c.digest == parent.digest);
+    if same && !pass.snapshot.capturing.contains(key) {
         plan.refresh.insert(key.clone());
     }
 }

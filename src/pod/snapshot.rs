@@ -255,6 +255,8 @@ pub struct CaptureFailure {
     pub reasons: Vec<String>,
     /// The copy on disk would start all the same: only news for it could not be had.
     pub copy_is_good: bool,
+    /// How often in a row, this one counted.
+    pub failures: u32,
     /// Try again not before this; `None`: not until the parent changes.
     pub retry_at: Option<BootInstant>,
 }

@@ -274,6 +274,7 @@ fn a_pod_that_was_not_saved_is_still_named_with_the_api_away() {
         digest: "d1".into(),
         reasons: vec!["volume data needs a PersistentVolumeClaim".into()],
         copy_is_good: false,
+        failures: 1,
         retry_at: None,
     };
     world.snapshot.captures.insert(key("web-1"), failure);
@@ -293,6 +294,7 @@ fn a_failed_capture_waits_for_its_time_or_for_another_content() {
         digest: digest.into(),
         reasons: vec!["PVC".into()],
         copy_is_good: false,
+        failures: 1,
         retry_at: Some(now + Duration::from_secs(300)),
     };
     world.snapshot.captures.insert(key("web-1"), failure("d1", world.now));

@@ -26,4 +26,5 @@ mod runtime_watch;
 mod sanitize;
 mod seal;
 mod serve;
+mod steps;
 mod store;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::agent::store::{Store, StoreError};
+use crate::backoff;
 use crate::clock;
 use crate::cluster::client::{ApiClient, LIMIT};
 use crate::cluster::objects::{ObjectCache, fetch};
@@ -25,6 +26,7 @@ use crate::pod::sanitize::volume::refresh;
 use crate::pod::sanitize::{NodeFacts, NotRestorable, fit_for_kubelet, hinges_on_the_kubelet, sanitize};
 use crate::pod::service_variables;
 use crate::pod::snapshot::Api;
+use crate::pod::timings::Timings;
 
 /// Why a parent was not saved, or not wholly.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,16 @@ impl CaptureError {
             Self::NotRestorable(why) => why.reasons.clone(),
             Self::Kept(reasons) => reasons.clone(),
             Self::Api(_) | Self::Store(_) => vec![self.to_string()],
+        }
+    }
+
+    /// How long to wait after so many failures in a row before the same content is tried again.
+    pub fn retry_after(&self, failures: u32, timings: &Timings) -> Duration {
+        match self {
+            // The image may be pulled, the object made: looked at again with every refresh.
+            Self::NotRestorable(_) | Self::Kept(_) => timings.refresh,
+            // Each try fetches Secrets: a disk that stays full must not cost one every ten seconds.
+            Self::Api(_) | Self::Store(_) => backoff::after(failures, timings.capture_retry, timings.refresh),
         }
     }
 }
@@ -211,4 +223,17 @@ impl Capturer {
 
 fn token_terms(terms: &CaptureTerms) -> TokenTerms {
     TokenTerms { node: terms.node_name.clone(), ttl: terms.token_ttl, now: clock::epoch_seconds() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_lasts_is_tried_less_and_less_often() {
+        let (error, timings) = (CaptureError::Api("503".to_owned()), Timings::default());
+        let waits: Vec<u64> = (1..=7).map(|n| error.retry_after(n, &timings).as_secs()).collect();
+        assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(error.retry_after(u32::MAX, &timings), timings.refresh);
+    }
 }

@@ -178,21 +178,19 @@ impl<A: PassObserver> Reconciler<A> {
             return;
         };
         let reasons = why.reasons();
+        let failures = before.as_ref().map_or(0, |before| before.failures).saturating_add(1);
         if before.as_ref().is_none_or(|b| b.reasons != reasons) {
             let what =
                 if matches!(why, CaptureError::Kept(_)) { "the saved copy is kept" } else { "not saved as it is" };
             tracing::warn!(pod = %key, ?reasons, "{what}");
         }
-        let wait = match why {
-            // The image may be pulled, the object made: looked at again with every refresh.
-            CaptureError::NotRestorable(_) | CaptureError::Kept(_) => self.timings.refresh,
-            CaptureError::Api(_) | CaptureError::Store(_) => self.timings.capture_retry,
-        };
+        let wait = why.retry_after(failures, &self.timings);
         let failure = CaptureFailure {
             uid: parent.uid.clone(),
             digest: parent.digest.clone(),
             reasons,
             copy_is_good: !matches!(why, CaptureError::NotRestorable(_)),
+            failures,
             retry_at: Some(clock::now() + wait),
         };
         self.observer.captures.insert(key.clone(), failure);

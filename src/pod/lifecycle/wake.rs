@@ -27,7 +27,10 @@ pub fn wake_at(pass: &Pass, rows: &Rows) -> Option<BootInstant> {
         {
             alarm.at(retry_at);
         }
-        if facts.phase == Phase::Standby && facts.view == (PodView::Here { ready: true }) {
+        if matches!(
+            (facts.phase, facts.view),
+            (Phase::Standby, PodView::Here { ready: true }) | (Phase::Active, PodView::Here { .. })
+        ) {
             alarm.at(refresh_due_at(pass));
         }
     }

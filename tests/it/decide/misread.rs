@@ -263,6 +263,17 @@ fn a_retiring_twin_makes_room_for_a_newcomer() {
 }
 
 #[test]
+fn an_active_twin_reads_fresh_assets_while_the_api_answers() {
+    let mut world = activated_after_power_cut();
+    world.later(600);
+    world.in_api("web-1", "web", NOT_READY);
+    assert!(world.pass().steps.contains(&Step::Refresh([key("web-1")].into())));
+    world.later(100);
+    world.api_confirms();
+    assert_eq!(world.pass().steps, vec![], "in the node's rounds, not at each pass");
+}
+
+#[test]
 fn a_yield_to_a_twin_that_will_not_die_is_told() {
     let mut world = activated_after_power_cut();
     world.in_api("web-1", "web", READY);
