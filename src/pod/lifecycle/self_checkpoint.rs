@@ -202,7 +202,7 @@ impl OwnPods {
 /// Leaving: a checkpoint of somebody else goes; an active twin only once its parent is up or confirmed gone.
 pub fn remove_other(facts: &Facts, key: &PodKey, plan: &mut StepPlan) {
     let settled = !facts.active || facts.node == OnNode::Up || facts.view == PodView::Gone;
-    if facts.phase != crate::pod::report::Phase::Watching && settled && !facts.held {
+    if facts.phase != crate::pod::report::Phase::Watching && settled {
         plan.then.push(Step::RemoveManifests(key.clone()));
     }
 }
