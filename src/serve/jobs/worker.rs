@@ -117,6 +117,8 @@ impl Worker {
         let before = in_clear(&job);
         let mut next = job.after(event, now);
         let clear = in_clear(&next).or(before);
+        // Before anybody is told that it is removed.
+        let clear = if failed(&next) { self.discard(clear).await } else { clear };
         if let Err(why) = self.queue.record(&next).await {
             if !matches!(next.state, JobState::Done) {
                 let reason = format!("its record cannot be kept: {why}");
@@ -125,10 +127,18 @@ impl Worker {
             tracing::error!(job = %next.id, "{why}");
             self.queue.tell(&next);
         }
-        if let (JobState::Failed { .. }, Some(plain)) = (&next.state, clear) {
-            self.checkpointer.discard(&plain).await;
+        if failed(&next) {
+            self.discard(clear).await;
         }
         next
+    }
+
+    /// Removes a plain archive that was to be sealed; nothing is left to remove then.
+    async fn discard(&self, plain: Option<String>) -> Option<String> {
+        if let Some(plain) = plain {
+            self.checkpointer.discard(&plain).await;
+        }
+        None
     }
 
     /// A fault of this program must not leave anybody waiting for ever.
@@ -205,6 +215,10 @@ impl Worker {
 enum Unwanted {
     Fail(&'static str),
     Leave,
+}
+
+fn failed(job: &Job) -> bool {
+    matches!(job.state, JobState::Failed { .. })
 }
 
 /// What is there in clear and was to be sealed.
