@@ -64,6 +64,9 @@ pub async fn run_until(config: AgentConfig, stop: impl Future<Output = ()>) -> a
     for line in &config.ignored {
         tracing::info!("{line}");
     }
+    if let Some(why) = config.own.as_ref().and_then(|own| config.scope.leaves_out(own.key.namespace())) {
+        tracing::error!("{why}");
+    }
     let agent = Agent::assemble(config).await?;
     let probes = agent.serve_probes();
     tokio::select! {

@@ -37,7 +37,7 @@ pub const EXIT_CODES: [(u8, &str); 4] = [
     (DONE, "It did what was asked; `run` and `serve`: it was told to stop"),
     (FAILED, "It failed, or the answer is no"),
     (MISUSED, "What was asked makes no sense: flags, variables, files or sockets that cannot be used"),
-    (NOT_RESTORABLE, "`status --check` alone: a pod would not come back"),
+    (NOT_RESTORABLE, "`status --check` alone: a pod would not come back, or that cannot be told"),
 ];
 
 const LONG_ABOUT: &str = "\
@@ -61,7 +61,7 @@ Examples:
   kubectl -n kube-system exec ds/pod-checkpointer -- /pod-checkpointer status
 
 Exit codes: 0 done; 1 failed, or the answer is no; 2 flags or files that cannot be used; \
-3 status --check found a pod that would not come back.";
+3 status --check found a pod that would not come back, or could not tell.";
 
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 120)]

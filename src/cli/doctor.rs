@@ -22,6 +22,7 @@ mod clock;
 pub(super) mod cni;
 mod directories;
 mod kubelet;
+mod lasting;
 mod rights;
 mod runtime;
 mod selinux;
@@ -70,6 +71,8 @@ struct Patient {
     api: ApiConfig,
     scope: Scope,
     own_namespace: String,
+    /// The same, where it was said and not guessed.
+    given_namespace: Option<String>,
     cni_dir: PathBuf,
     role: Role,
 }
@@ -97,13 +100,14 @@ pub(super) fn run(args: DoctorArgs) -> u8 {
 
 fn patient(args: DoctorArgs) -> Result<Patient, ConfigError> {
     let name = args.node.node_name_or_host();
-    let own_namespace = args.scope.pod_namespace.clone().filter(|name| !name.is_empty());
+    let given_namespace = args.scope.pod_namespace.clone().filter(|name| !name.is_empty());
     Ok(Patient {
         name,
         node: NodeConfig::from_args(args.node)?,
         api: ApiConfig::from_args(args.api)?,
         scope: args.scope.scope()?,
-        own_namespace: own_namespace.unwrap_or_else(|| "kube-system".to_owned()),
+        own_namespace: given_namespace.clone().unwrap_or_else(|| "kube-system".to_owned()),
+        given_namespace,
         cni_dir: args.cni_dir,
         role: args.role,
     })
@@ -119,6 +123,8 @@ async fn examine(patient: &Patient) -> Vec<Check> {
             checks.push(kubelet::version(&client, &patient.name).await);
             checks.extend(directories::checks(&patient.node));
             checks.push(selinux::check(&patient.node.etc_dir));
+            checks.extend(lasting::checks(&patient.node.etc_dir, &patient.node.manifests_dir));
+            checks.push(own_namespace(&patient.scope, patient.given_namespace.as_deref()));
             checks.push(clock::check(&patient.node.etc_dir, SystemTime::now()));
             checks.push(cni::check(&patient.cni_dir));
             checks.extend(rights::checks(&client, &rights::agent::role(&patient.scope, &patient.own_namespace)).await);
@@ -132,6 +138,23 @@ async fn examine(patient: &Patient) -> Vec<Check> {
             checks.push(checkpoints::apiservice(&client).await);
             checks
         }
+    }
+}
+
+/// An agent that saves others and not itself brings nobody back after a power cut.
+fn own_namespace(scope: &Scope, own: Option<&str>) -> Check {
+    const NAME: &str = "the agent saves itself";
+    match own {
+        Some(own) => match scope.leaves_out(own) {
+            None => Check::ok(NAME, format!("its namespace {own} is among those it keeps")),
+            Some(why) => Check::fail(NAME, why, format!("add --namespace={own} to the agent's flags")),
+        },
+        None if *scope == Scope::All => Check::ok(NAME, "it keeps every namespace"),
+        None => Check::warn(
+            NAME,
+            "not proven: its own namespace is not known here",
+            "run doctor in the agent's pod, or give --pod-namespace and the agent's --namespace",
+        ),
     }
 }
 

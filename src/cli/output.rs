@@ -41,9 +41,14 @@ pub(super) fn print_json(document: &impl Serialize) -> u8 {
 
 /// Says on stderr what went wrong.
 pub(super) fn failed(why: &impl Display, code: u8) -> u8 {
-    // Nothing can be told to somebody who closed stderr.
-    let _ = writeln!(io::stderr(), "pod-checkpointer: {why}");
+    complain(why);
     code
+}
+
+/// Says something beside the answer, on stderr.
+pub(super) fn complain(what: &impl Display) {
+    // Nothing can be told to somebody who closed stderr.
+    let _ = writeln!(io::stderr(), "pod-checkpointer: {what}");
 }
 
 /// An empty table: columns apart by blanks, so that `grep` and `awk` work on it, cells wrapped to the terminal.

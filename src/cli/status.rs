@@ -39,7 +39,7 @@ pub struct StatusArgs {
     /// Form of the answer
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
-    /// Exit with 3 if any pod would not come back
+    /// Exit with 3 if any pod would not come back, or if that cannot be told (no agent leads, the runtime does not answer)
     #[arg(long)]
     check: bool,
 }
@@ -61,10 +61,16 @@ pub(super) fn run(args: StatusArgs) -> u8 {
         Format::Json => output::print_json(&document),
         Format::Table => output::print_bytes(text::of(&document).as_bytes()),
     };
-    match (printed, check) {
-        (DONE, true) if evidence.disk.is_err() || !document.all_restorable() => NOT_RESTORABLE,
-        (code, _) => code,
+    if check && printed == DONE { judge(&evidence, &document) } else { printed }
+}
+
+/// The answer of `--check`: yes only where everything was seen.
+fn judge(evidence: &Evidence, document: &StatusDoc) -> u8 {
+    let unseen = evidence.unseen();
+    for what in &unseen {
+        output::complain(&format_args!("cannot tell that every pod would come back: {what}"));
     }
+    if unseen.is_empty() && document.all_restorable() { DONE } else { NOT_RESTORABLE }
 }
 
 async fn gather(name: String, node: &NodeConfig, cni_dir: &Path) -> Evidence {

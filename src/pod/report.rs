@@ -20,6 +20,9 @@ pub enum Phase {
     Retiring,
 }
 
+/// Said of a retired copy that nothing would bring back.
+pub const NOT_BROUGHT_BACK: &str = "retired: its parent is gone, and it is not brought back";
+
 /// Kept for the next boot or not, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodReport {

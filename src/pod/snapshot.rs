@@ -188,6 +188,16 @@ impl Scope {
             Self::Only(names) => names.contains(namespace),
         }
     }
+
+    /// What it means that the agent's own namespace is none of these, with the remedy; `None` where it is.
+    pub fn leaves_out(&self, namespace: &str) -> Option<String> {
+        (!self.covers(namespace)).then(|| {
+            format!(
+                "the agent does not save itself, for its own namespace {namespace} is not among its --namespace: after a power cut \
+                 without an API server nothing starts it, and it brings nobody back; add --namespace={namespace}"
+            )
+        })
+    }
 }
 
 /// Whether the agent's own DaemonSet wants it on this node.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pod::key::PodKey;
-use crate::pod::report::{Phase, PodReport};
+use crate::pod::report::{NOT_BROUGHT_BACK, Phase, PodReport};
 use crate::pod::runtime::{ImagePresence, Images, NodePods, PodSource, Sandbox};
 use crate::pod::snapshot::{Inventory, OnDisk};
 use crate::pod::status::{PodStatus, StatusDoc, running};
@@ -37,6 +37,7 @@ pub fn merge(evidence: &Evidence) -> StatusDoc {
     let pods = keys(evidence).iter().map(|key| of_pod(evidence, key)).collect();
     let live = evidence.live_agent();
     let unknown = |last: &str| match &evidence.agent {
+        None if evidence.leader == Some(true) => "unknown: the agent has not reported yet".to_owned(),
         Some(agent) if !last.is_empty() => {
             format!("unknown: no agent runs; its last word, at {}: {last}", utc(agent.at))
         }
@@ -61,6 +62,37 @@ impl Evidence {
     /// The report of an agent that leads now.
     fn live_agent(&self) -> Option<&StatusDoc> {
         self.agent.as_ref().filter(|_| self.leader == Some(true))
+    }
+
+    /// What could not be seen: with any of it, nobody can say that every pod would come back.
+    pub fn unseen(&self) -> Vec<String> {
+        let mut unseen = Vec::new();
+        match self.leader {
+            Some(true) if self.agent.is_none() => {
+                unseen.push(
+                    "the agent that leads has not reported yet; ask again, or name its directory with --run-dir"
+                        .to_owned(),
+                );
+            }
+            Some(true) => {}
+            Some(false) => {
+                unseen.push("no agent leads on this node; start one (kubectl apply -f rbac/ -f manifests/)".to_owned())
+            }
+            None => unseen.push(
+                "the lock cannot be read that says whether an agent leads; run it as root, with --lock-file".to_owned(),
+            ),
+        }
+        if let Err(why) = &self.disk {
+            unseen.push(format!("the checkpoints cannot be read: {why}"));
+        }
+        if let Err(why) = &self.runtime {
+            unseen.push(format!("the container runtime does not answer: {why}"));
+        }
+        unseen.extend(self.images.iter().filter_map(|(image, presence)| match presence {
+            ImagePresence::Unknown(why) => Some(format!("whether image {image} is on this node: {why}")),
+            ImagePresence::Present | ImagePresence::PulledWithSecret | ImagePresence::Absent => None,
+        }));
+        unseen
     }
 
     fn reported(&self, key: &PodKey) -> Option<&PodReport> {
@@ -139,7 +171,10 @@ fn obstacles(evidence: &Evidence, key: &PodKey, copy: Option<&OnDisk>) -> Vec<St
             key.file_stem()
         ));
     }
-    let Some(copy) = copy else { return obstacles };
+    let (Ok(disk), Some(copy)) = (&evidence.disk, copy) else { return obstacles };
+    if copy.retired.is_some() && !copy.active && !disk.retired_comes_back(key, copy) {
+        obstacles.push(NOT_BROUGHT_BACK.to_owned());
+    }
     obstacles.extend(copy.incomplete.clone());
     for image in &copy.images {
         match evidence.images.get(image) {

@@ -6,7 +6,7 @@ use super::self_checkpoint::OwnPods;
 use super::table::{Facts, PodView, Rows};
 use crate::pod::key::{PodKey, Uid};
 use crate::pod::parent::Standing;
-use crate::pod::report::{Phase, PodReport, Report};
+use crate::pod::report::{NOT_BROUGHT_BACK, Phase, PodReport, Report};
 use crate::pod::snapshot::Answer;
 
 /// Every annotated pod and every checkpoint, the agent's own among them.
@@ -57,7 +57,7 @@ fn of_pod(pass: &Pass, key: &PodKey, phase: Phase, decision: String, facts: Opti
     }
     let comes_back = copy.is_some_and(|c| phase != Phase::Retiring || c.active || pass.disk.retired_comes_back(key, c));
     if copy.is_some() && !comes_back {
-        reasons.push("retired: its parent is gone, and it is not brought back".to_owned());
+        reasons.push(NOT_BROUGHT_BACK.to_owned());
     }
     reasons.extend(facts.and_then(|f| twin_trouble(pass, key, f)));
     PodReport {
@@ -138,6 +138,7 @@ fn evidence(pass: &Pass, facts: &Facts, row: &str) -> String {
 fn notes(pass: &Pass) -> Vec<String> {
     let mut notes: Vec<String> =
         pass.disk.unreadable.iter().map(|(file, why)| format!("{file} is kept but cannot be used: {why}")).collect();
+    notes.extend(pass.snapshot.own.as_ref().and_then(|own| pass.snapshot.scope.leaves_out(own.key.namespace())));
     notes.extend(pass.snapshot.faults.iter().cloned());
     match &pass.snapshot.api.answer {
         Answer::Refused(why) => {

@@ -112,6 +112,20 @@ fn doctor_names_a_remedy_for_everything_it_finds() {
 }
 
 #[test]
+fn doctor_fails_an_agent_that_does_not_save_itself() {
+    let node = Node::new();
+    let judged = |flags: &[&str]| {
+        let assert = node.command("doctor").args(flags).args(["-o", "json"]).assert().code(1);
+        outcome(&serde_json::from_slice(&assert.get_output().stdout).unwrap(), "saves itself")
+    };
+    assert_eq!(judged(&["--pod-namespace=ops", "--namespace=kube-system"]), "fail");
+    assert_eq!(judged(&["--pod-namespace=ops", "--namespace=kube-system,ops"]), "ok");
+    assert_eq!(judged(&["--pod-namespace=ops"]), "ok");
+    assert_eq!(judged(&["--namespace=kube-system"]), "warn", "nobody said where the agent is");
+    assert_eq!(judged(&["--all-namespaces"]), "ok");
+}
+
+#[test]
 fn doctor_leaves_no_trace() {
     let node = Node::new();
     node.command("doctor").assert().code(1);

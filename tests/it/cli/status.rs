@@ -100,10 +100,53 @@ fn status_shows_a_table_and_no_secret() {
 fn status_check_fails_when_a_pod_would_not_come_back() {
     let node = Node::new();
     node.save("web", "kube-system/DaemonSet/web");
+    let _runtime = node.runtime_with("web:1");
+    let _lead = node.agent_leads();
     node.command("status").arg("--check").assert().code(0);
     fs::remove_dir_all(node.path("kubernetes/checkpoint-secrets/kube-system/web")).unwrap();
     let output = node.command("status").arg("--check").assert().code(3).get_output().clone();
     assert!(text(&output.stdout).contains("0 of 1 would come back"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn status_check_says_no_where_it_cannot_see() {
+    let node = Node::new();
+    node.save("web", "kube-system/DaemonSet/web");
+    let check = || {
+        let output = node.command("status").arg("--check").output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, said) = check();
+    assert_eq!(code, Some(3));
+    assert!(said.contains("no agent leads") && said.contains("runtime does not answer"), "{said}");
+    let lead = node.agent_leads();
+    let (code, said) = check();
+    assert!(code == Some(3) && !said.contains("no agent leads") && said.contains("runtime"), "{said}");
+    let _runtime = node.runtime_with("web:1");
+    assert_eq!(check(), (Some(0), String::new()));
+    fs::remove_file(node.path("run/report.json")).unwrap();
+    let (code, said) = check();
+    assert!(code == Some(3) && said.contains("has not reported"), "{said}");
+    drop(lead);
+    let (code, said) = check();
+    assert!(code == Some(3) && said.contains("no agent leads"), "{said}");
+}
+
+impl Node {
+    /// A runtime that has this image.
+    fn runtime_with(&self, image: &str) -> FakeRuntime {
+        let machine = Shared::default();
+        machine.lock().images.insert(image.to_owned(), "sha256:1".to_owned());
+        let runtime = FakeRuntime::start(&self.path(""), machine).unwrap();
+        fs::rename(self.path("containerd.sock"), self.path("runtime.sock")).unwrap();
+        runtime
+    }
+
+    /// An agent holds the lock and has nothing to add.
+    fn agent_leads(&self) -> NodeLock {
+        fs::write(self.path("run/report.json"), "{}").unwrap();
+        NodeLock::try_acquire(&self.path("run/lock")).unwrap().unwrap()
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use pod_checkpointer::moment::{BootInstant, Observation};
 use pod_checkpointer::pod::parent::Standing;
 use pod_checkpointer::pod::plan::Step;
 use pod_checkpointer::pod::runtime::ContainerState::Running;
-use pod_checkpointer::pod::snapshot::Scheduling;
+use pod_checkpointer::pod::snapshot::{Scheduling, Scope};
 
 const READY: Standing = Standing::Here { ready: true };
 
@@ -26,6 +26,15 @@ fn its_own_copy_is_saved_when_ready_and_active_at_once() {
     let mut world = agent_saved_and_up();
     assert_eq!(world.pass().steps, vec![Step::Capture(key("agent-1"))]);
     assert!(activates(&world.pass().steps, "agent-1"));
+}
+
+#[test]
+fn an_agent_outside_its_namespaces_says_what_to_add() {
+    let mut world = agent_saved_and_up();
+    assert_eq!(world.pass().report.notes, [""; 0]);
+    world.snapshot.scope = Scope::Only(["other".to_owned()].into());
+    let notes = world.pass().report.notes;
+    assert!(notes.iter().any(|note| note.contains("--namespace=ns")), "{notes:?}");
 }
 
 #[test]

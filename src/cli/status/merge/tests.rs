@@ -223,6 +223,40 @@ fn a_retired_copy_is_retiring_and_the_agent_names_yielding_ones() {
     assert_eq!(only(&merge(&evidence)).report.phase, Phase::Yielding);
 }
 
+#[rstest::rstest]
+#[case::of_a_daemonset("DaemonSet", false, true)]
+#[case::of_a_deployment("ReplicaSet", false, false)]
+#[case::of_a_deployment_with_its_twin_running("ReplicaSet", true, true)]
+fn without_an_agent_a_retired_copy_is_judged_alike(#[case] kind: &str, #[case] active: bool, #[case] restorable: bool) {
+    let evidence = with_copy(|copy| {
+        copy.lineage.kind = kind.to_owned();
+        (copy.retired, copy.active) = (Some(5), active);
+    });
+    let doc = merge(&Evidence { agent: None, leader: Some(false), ..evidence });
+    let pod = &only(&doc).report;
+    assert_eq!(pod.restorable, restorable, "{pod:?}");
+    assert_eq!(pod.reasons.iter().any(|why| why.starts_with("retired: ")), !restorable, "{pod:?}");
+}
+
+#[test]
+fn nothing_is_unseen_on_a_healthy_node_alone() {
+    assert_eq!(healthy().unseen(), [""; 0]);
+    let blind = [
+        Evidence { leader: None, ..healthy() },
+        Evidence { leader: Some(false), ..healthy() },
+        Evidence { agent: None, ..healthy() },
+        Evidence { runtime: Err("timeout".to_owned()), ..healthy() },
+        Evidence { disk: Err("denied".to_owned()), ..healthy() },
+        Evidence {
+            images: Images::from([("web:1".to_owned(), ImagePresence::Unknown("timeout".to_owned()))]),
+            ..healthy()
+        },
+    ];
+    for evidence in blind {
+        assert_eq!(evidence.unseen().len(), 1, "{evidence:?}");
+    }
+}
+
 #[test]
 fn a_runtime_that_does_not_answer_says_nothing_about_what_runs() {
     let evidence = Evidence { runtime: Err("timeout".to_owned()), ..healthy() };
