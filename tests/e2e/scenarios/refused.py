@@ -23,8 +23,9 @@ def run(world):
     wait_until("the agent's twin", lambda: any(copy.twin for copy in copies(node)), limit=60)
 
     world.api.kubectl("delete", "-f", str(world.cluster.state / "installed" / "rbac"), "--wait=false")
-    wait_until("the agent to hear of it", lambda: world.status()["api"].startswith("refused"), limit=90)
+    # A watch that is open stays open; a new kubelet has the agent ask.
     node.kill_daemon("kubelet")
+    wait_until("the agent to hear of it", lambda: world.status()["api"].startswith("refused"), limit=90)
     time.sleep(10)
     world.api.delete("/apis/apps/v1/namespaces/kube-system/deployments/deleted", propagationPolicy="Background")
     wait_until("the end of the deleted application", lambda: not any(copy.pod == pods["deleted"] for copy in copies(node)), limit=90)
