@@ -184,6 +184,7 @@ impl Agent {
         let reconciler = Reconciler {
             observer: Observer {
                 node_name: self.config.node_name.clone(),
+                manifests_dir: self.config.node.manifests_dir.clone(),
                 own: self.config.own.clone(),
                 scope: self.config.scope.clone(),
                 reader,

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod presence;
 mod report;
 mod self_checkpoint;
+mod static_path;
 pub mod table;
 mod wake;
 
@@ -81,6 +82,7 @@ pub fn decide(snapshot: &Snapshot, memory: &Memory, timings: &Timings, now: Boot
     mark_api_read(&mut pass, &mut plan);
     mark_kubelet(&pass, &mut plan, leaving);
     let refresh = plan.take_refresh(&mut pass);
+    static_path::judge(&mut pass, &own);
     let report = report::report(&pass, &own, &rows);
     // A yield that ended changed nothing on disk that would wake anybody.
     let wake_at = if plan.look_again { Some(now) } else { wake::wake_at(&pass, &rows) };

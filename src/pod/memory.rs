@@ -118,4 +118,18 @@ pub struct OwnMemory {
     pub relief_since: Option<BootInstant>,
     /// When its own assets were last fetched.
     pub refreshed_at: Option<BootInstant>,
+    /// Whether the kubelet reads static pods where checkpoints go.
+    #[serde(default)]
+    pub static_path: StaticPathMemory,
+}
+
+/// Whether the kubelet reads static pods where checkpoints go, by what it started.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StaticPathMemory {
+    /// The agent's own copy is active and no twin was seen, under this kubelet process, since.
+    pub without_twin_since: Option<BootInstant>,
+    /// The kubelet process at the last look, where its socket was seen.
+    pub kubelet: Option<KubeletIdentity>,
+    /// The last verdict; `None`: not proven either way.
+    pub read: Option<bool>,
 }

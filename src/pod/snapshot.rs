@@ -1,6 +1,7 @@
 //! Everything the deciding code may look at, as plain values. Who fills it: `observe`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::key::{Lineage, PodKey, Uid};
@@ -227,6 +228,8 @@ pub struct OwnInstance {
 pub struct Snapshot {
     /// The name by which the API server knows this node.
     pub node_name: String,
+    /// Where active checkpoints go: it must be the kubelet's `staticPodPath`.
+    pub manifests_dir: PathBuf,
     /// The agent itself, where it runs in a pod.
     pub own: Option<OwnInstance>,
     /// Which namespaces [`Answer::Listed`] is complete for.

@@ -3,6 +3,7 @@
 mod extremes;
 mod misread;
 mod own;
+mod static_path;
 mod wake;
 
 use std::time::Duration;

@@ -40,6 +40,7 @@ impl World {
         let now = BootInstant(1_000_000);
         let snapshot = Snapshot {
             node_name: "n1".into(),
+            manifests_dir: "/etc/kubernetes/manifests".into(),
             own: None,
             scope: Scope::Only(BTreeSet::from(["ns".to_owned()])),
             api: Api { answer: Answer::Listed(BTreeMap::new()), refused: BTreeMap::new(), at: now, silent_for: None },

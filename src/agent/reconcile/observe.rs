@@ -24,6 +24,8 @@ use crate::pod::snapshot::{Answer, Api, CaptureFailure, Inventory, OwnInstance, 
 pub struct Observer {
     /// The name by which the API server knows this node.
     pub node_name: String,
+    /// Where active checkpoints go.
+    pub manifests_dir: PathBuf,
     /// The instance that observes, where it runs in a pod.
     pub own: Option<OwnInstance>,
     /// Whose parents are kept.
@@ -74,6 +76,7 @@ impl Observer {
         api.silent_for = silent_for(&api, memory, &self.store);
         Snapshot {
             node_name: self.node_name.clone(),
+            manifests_dir: self.manifests_dir.clone(),
             own: self.own.clone(),
             scope: self.scope.clone(),
             api,

@@ -59,7 +59,12 @@ fn of_pod(pass: &Pass, key: &PodKey, phase: Phase, decision: String, facts: Opti
     if copy.is_some() && !comes_back {
         reasons.push(NOT_BROUGHT_BACK.to_owned());
     }
-    reasons.extend(facts.and_then(|f| twin_trouble(pass, key, f)));
+    let unread = super::static_path::obstacle(pass);
+    if let (Some(why), Some(_)) = (&unread, copy) {
+        reasons.push(why.clone());
+    } else {
+        reasons.extend(facts.and_then(|f| twin_trouble(pass, key, f)));
+    }
     PodReport {
         namespace: key.namespace().to_owned(),
         name: key.name().to_owned(),
@@ -68,6 +73,7 @@ fn of_pod(pass: &Pass, key: &PodKey, phase: Phase, decision: String, facts: Opti
         phase,
         restorable: copy.is_some_and(|c| pass.obstacle(c).is_none())
             && comes_back
+            && unread.is_none()
             && !refused_as_it_is(pass, key, parent.map(|p| &p.uid)),
         reasons,
         decision,
@@ -139,6 +145,7 @@ fn notes(pass: &Pass) -> Vec<String> {
     let mut notes: Vec<String> =
         pass.disk.unreadable.iter().map(|(file, why)| format!("{file} is kept but cannot be used: {why}")).collect();
     notes.extend(pass.snapshot.own.as_ref().and_then(|own| pass.snapshot.scope.leaves_out(own.key.namespace())));
+    notes.extend(super::static_path::doubt(pass));
     notes.extend(pass.snapshot.faults.iter().cloned());
     match &pass.snapshot.api.answer {
         Answer::Refused(why) => {

@@ -95,6 +95,9 @@ fn own(pass: &Pass, alarm: &mut Alarm) {
     if let Some(since) = own.relief_since {
         alarm.at(since + t.step_down_limit);
     }
+    if let Some(since) = own.static_path.without_twin_since {
+        alarm.at(since + t.twin_limit);
+    }
     if let Some(at) = own.refreshed_at {
         alarm.at(at + t.refresh * OWN_REFRESH);
     }
