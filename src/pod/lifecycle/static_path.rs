@@ -3,13 +3,13 @@
 
 use super::facts::Pass;
 use super::presence::{is_alive, static_sandboxes};
-use super::self_checkpoint::Own;
+use super::self_checkpoint::OwnPods;
 use crate::pod::key::PodKey;
 use crate::pod::memory::StaticPathMemory;
 
 /// Judges and remembers. The last verdict stays until another one is proven: while the runtime does not answer, and while
 /// the kubelet's process is younger than the time that a twin is given.
-pub fn judge(pass: &mut Pass, own: &Own) {
+pub fn judge(pass: &mut Pass, own: &OwnPods) {
     let Some(node) = pass.snapshot.runtime.seen() else { return };
     let twin_lives = |key: &PodKey| is_alive(&static_sandboxes(node, &key.twin(&pass.snapshot.node_name)));
     let active = || pass.disk.checkpoints.iter().filter(|(_, copy)| copy.active).map(|(key, _)| key);
