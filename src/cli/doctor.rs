@@ -23,6 +23,7 @@ pub(super) mod cni;
 mod directories;
 mod kubelet;
 mod lasting;
+mod layout;
 mod rights;
 mod runtime;
 mod selinux;

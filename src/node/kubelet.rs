@@ -18,6 +18,10 @@ use sha2::{Digest, Sha256};
 use crate::hex::Hex;
 use crate::pod::runtime::{KubeletCluster, KubeletIdentity};
 
+mod running;
+
+pub use running::KubeletFlags;
+
 /// `--root-dir` of a kubelet that was not told otherwise.
 pub const DEFAULT_DIR: &str = "/var/lib/kubelet";
 /// Where kubeadm writes the kubelet's kubeconfig.
@@ -106,10 +110,15 @@ impl KubeletDir {
         Some(KubeletIdentity { inode: socket.ino(), ctime })
     }
 
-    /// Its `config.yaml` as kubeadm writes it; `None` where there is none (it was configured some other way).
+    /// Its configuration by its flags, as far as they can be seen, else its `config.yaml` as kubeadm writes it; `None` where
+    /// there is none (it was configured some other way).
     pub fn config(&self) -> Result<Option<KubeletConfig>, KubeletError> {
-        let path = self.path.join("config.yaml");
-        read(&path)?.map(|text| parse(&path, "KubeletConfiguration", &text)).transpose()
+        self.config_under(&self.flags().unwrap_or_default())
+    }
+
+    /// What the running kubelet was started with; `None` where that cannot be seen.
+    pub fn flags(&self) -> Option<KubeletFlags> {
+        KubeletFlags::of_running(Path::new("/proc"), &self.path)
     }
 
     /// Where the kubelet reads static pods, by its configuration file; `None` where that does not say.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::check::Check;
+use super::layout::Layout;
 use crate::agent::config::NodeConfig;
 use crate::cluster::client::ApiClient;
 use crate::cluster::requests;
@@ -18,29 +19,56 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub(super) fn checks(node: &NodeConfig) -> Vec<Check> {
     let kubelet = KubeletDir::new(&node.kubelet_dir);
     vec![
-        static_pods(kubelet.static_pod_path(), &node.manifests_dir),
+        static_pods(kubelet.static_pod_path(), kubelet.flags().is_some(), &node.manifests_dir)
+            .or_by(Layout::seen(Path::new("/"))),
         identity(kubelet.identity(), &node.kubelet_dir),
         server(&kubelet.api_server(node.kubelet_kubeconfig.as_deref())),
     ]
 }
 
-fn static_pods(configured: Result<Option<PathBuf>, KubeletError>, ours: &Path) -> Check {
+/// `flags`: those of the running kubelet were seen, and its drop-ins with them.
+fn static_pods(configured: Result<Option<PathBuf>, KubeletError>, flags: bool, ours: &Path) -> Check {
     const NAME: &str = "kubelet reads static pods there";
     match configured {
-        Ok(Some(path)) if same(&path, ours) => Check::ok(NAME, path.display()),
+        Ok(Some(path)) if same(&path, ours) && flags => Check::ok(NAME, path.display()),
+        Ok(Some(path)) if same(&path, ours) => Check::ok(
+            NAME,
+            format!(
+                "{}, by its configuration file; its flags and drop-ins cannot be seen from here, only on the node itself or with hostPID",
+                path.display()
+            ),
+        ),
         Ok(Some(path)) => Check::fail(
             NAME,
             format!("it reads {}, checkpoints go to {}", path.display(), ours.display()),
             format!("run the agent with --manifests-dir={} (mounted there too)", path.display()),
         ),
+        Ok(None) if flags => Check::fail(
+            NAME,
+            "it reads none: neither its flags nor its configuration file and drop-ins name a directory",
+            format!("set staticPodPath: {} in its configuration file, and restart it", ours.display()),
+        ),
         Ok(None) => Check::warn(
             NAME,
-            "its configuration file names no staticPodPath",
-            format!("set staticPodPath: {} in it, unless its --pod-manifest-path already says so", ours.display()),
+            "its configuration file names no staticPodPath; its flags and drop-ins cannot be seen from here",
+            format!(
+                "set staticPodPath: {} in it, unless its flags or drop-ins already say so: run doctor on the node itself to see them",
+                ours.display()
+            ),
         ),
         Err(why) => {
             Check::warn(NAME, why, "not visible from here; mount the kubelet's directory, or give --kubelet-dir")
         }
+    }
+}
+
+impl Check {
+    /// What is to be done on a distribution that has the kubelet's things elsewhere.
+    fn or_by(mut self, layout: Option<&Layout>) -> Self {
+        if let (Some(remedy), Some(layout)) = (&mut self.remedy, layout) {
+            *remedy = format!("{remedy}; {}", layout.advice());
+        }
+        self
     }
 }
 
@@ -109,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_kubelet_that_reads_elsewhere_fails_and_says_what_to_pass() {
-        let check = static_pods(Ok(Some("/var/lib/rancher/pods".into())), Path::new("/etc/kubernetes/manifests"));
+        let check =
+            static_pods(Ok(Some("/var/lib/rancher/pods".into())), false, Path::new("/etc/kubernetes/manifests"));
         assert_eq!(check.outcome, CheckOutcome::Fail);
         assert!(check.remedy.unwrap().contains("--manifests-dir=/var/lib/rancher/pods"));
     }
@@ -119,7 +148,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-        assert_eq!(static_pods(Ok(Some(link)), dir.path()).outcome, CheckOutcome::Ok);
+        assert_eq!(static_pods(Ok(Some(link)), true, dir.path()).outcome, CheckOutcome::Ok);
     }
 
     #[test]
@@ -137,7 +166,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_a_warning() {
-        assert_eq!(static_pods(Ok(None), Path::new("/m")).outcome, CheckOutcome::Warn);
+        assert_eq!(static_pods(Ok(None), false, Path::new("/m")).outcome, CheckOutcome::Warn);
+        let by_file = static_pods(Ok(Some("/m".into())), false, Path::new("/m"));
+        assert!(by_file.outcome == CheckOutcome::Ok && by_file.finding.contains("hostPID"), "{by_file:?}");
+        assert_eq!(
+            static_pods(Ok(None), true, Path::new("/m")).outcome,
+            CheckOutcome::Fail,
+            "all was seen, and it reads none"
+        );
         assert_eq!(identity(None, Path::new("/k")).outcome, CheckOutcome::Warn);
     }
 }
