@@ -52,7 +52,7 @@ fn simple(dir: &Path) -> nix::Result<Medium> {
     Ok(match statfs(dir)?.filesystem_type() {
         TMPFS_MAGIC => Medium::Memory("tmpfs"),
         OVERLAYFS_SUPER_MAGIC => Medium::Overlay(None),
-        FsType(magic) if i64::from(magic) == RAMFS_MAGIC => Medium::Memory("ramfs"),
+        FsType(magic) if magic == RAMFS_MAGIC => Medium::Memory("ramfs"),
         _ => Medium::Lasting,
     })
 }

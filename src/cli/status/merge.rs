@@ -76,7 +76,7 @@ impl Evidence {
             }
             Some(true) => {}
             Some(false) => {
-                unseen.push("no agent leads on this node; start one (kubectl apply -f rbac/ -f manifests/)".to_owned())
+                unseen.push("no agent leads on this node; start one (kubectl apply -f rbac/ -f manifests/)".to_owned());
             }
             None => unseen.push(
                 "the lock cannot be read that says whether an agent leads; run it as root, with --lock-file".to_owned(),

@@ -85,7 +85,7 @@ fn a_twin_from_before_that_lies_dead_proves_nothing() {
 }
 
 #[test]
-fn a_new_kubelet_process_is_given_its_time_and_the_verdict_stays() {
+fn a_new_kubelet_process_is_given_time_and_the_verdict_stays() {
     let mut world = agent_and_web();
     assert!(after(&mut world, 0).0);
     world.snapshot.kubelet = Some(KubeletIdentity { inode: 9, ctime: 9 });
