@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// One distribution. Places are those of its documentation; the table for people is in `docs/operations.md`.
+/// One distribution. Its places are not tried, so that `doctor` names them as a hint alone; the table for people is in `docs/operations.md`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     name: &'static str,
