@@ -23,7 +23,7 @@ use super::memory::{Activation, Memory, Yield};
 use super::parent::Standing;
 use super::plan::{Decision, Step};
 use super::report::{Phase, Report};
-use super::snapshot::{ClusterMark, Snapshot};
+use super::snapshot::{ClusterMark, OnDisk, Snapshot};
 use super::timings::Timings;
 use crate::moment::{BootInstant, Observation};
 
@@ -172,6 +172,8 @@ fn carry(
         RowAction::Stay if facts.phase == Phase::Active => refresh_active(pass, plan, key, facts),
         RowAction::Stay | RowAction::Report => {}
         RowAction::Upkeep => upkeep(pass, plan, key, facts),
+        // A member of the lineage that was good retires for this one: it must be more than Ready for a second.
+        RowAction::Capture if facts.node == OnNode::Starting && has_good_sibling(pass, key) => {}
         RowAction::Capture => capture(pass, plan, key),
         RowAction::Activate => activate(pass, plan, key),
         RowAction::StopParentAndActivate => {
@@ -287,6 +289,13 @@ fn refresh_active(pass: &Pass, plan: &mut StepPlan, key: &PodKey, facts: &Facts)
     if same && !pass.snapshot.capturing.contains(key) {
         plan.refresh.insert(key.clone());
     }
+}
+
+/// Another member of the parent's lineage has a copy that can start.
+fn has_good_sibling(pass: &Pass, key: &PodKey) -> bool {
+    let lineage = pass.parents.get(key).map(|parent| &parent.lineage);
+    let good = |(k, c): (&PodKey, &OnDisk)| k != key && Some(&c.lineage) == lineage && c.incomplete.is_none();
+    pass.disk.checkpoints.iter().any(good)
 }
 
 /// Saves a parent, unless the same content failed and its time has not come yet.

@@ -234,6 +234,18 @@ fn a_successor_ready_for_a_second_replaces_no_good_copy() {
 }
 
 #[test]
+fn a_successor_of_another_name_is_saved_once_it_is_up() {
+    let mut world = saved_and_up();
+    world.gone_from_api("web-1");
+    world.in_api("web-2", "web", READY);
+    world.parent_starts("web-2", Some(Running));
+    assert!(!world.pass().steps.contains(&Step::Capture(key("web-2"))), "web-1 would retire for it");
+    world.later(11);
+    world.api_confirms();
+    assert!(world.pass().steps.contains(&Step::Capture(key("web-2"))));
+}
+
+#[test]
 fn a_parent_that_a_blind_kubelet_started_by_half_is_taken_over() {
     let mut world = saved_and_up();
     world.power_cut_offline();
