@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::capture::{CaptureError, Capturer};
 use crate::pod::key::PodKey;
 use crate::pod::parent::Parent;
+
+/// How long outcomes are gathered while more are to come.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// What became of one capture.
 #[derive(Debug)]
@@ -26,6 +31,9 @@ pub struct CaptureQueue {
     rounds: mpsc::UnboundedSender<Vec<Parent>>,
     done: mpsc::UnboundedReceiver<CaptureDone>,
     pending: BTreeSet<PodKey>,
+    /// Outcomes that [`Self::next`] has gathered, and since when.
+    ready: Vec<CaptureDone>,
+    ready_since: Instant,
     work: LocalBoxFuture<'static, Infallible>,
 }
 
@@ -34,10 +42,18 @@ impl CaptureQueue {
     pub fn new(capturer: Capturer) -> Self {
         let (rounds, wanted) = mpsc::unbounded_channel();
         let (tell, done) = mpsc::unbounded_channel();
-        Self { rounds, done, pending: BTreeSet::new(), work: work(capturer, wanted, tell).boxed_local() }
+        let (pending, ready) = (BTreeSet::new(), Vec::new());
+        Self {
+            rounds,
+            done,
+            pending,
+            ready,
+            ready_since: Instant::now(),
+            work: work(capturer, wanted, tell).boxed_local(),
+        }
     }
 
-    /// Pods that are being saved or wait for it.
+    /// Pods that are being saved or wait for it, or whose outcome nobody has taken yet.
     pub fn pending(&self) -> &BTreeSet<PodKey> {
         &self.pending
     }
@@ -51,15 +67,30 @@ impl CaptureQueue {
         }
     }
 
-    /// Works until there is an outcome. Loses nothing when it is dropped, and goes on from there.
-    pub async fn next(&mut self) -> CaptureDone {
-        tokio::select! {
-            Some(done) = self.done.recv() => {
-                self.pending.remove(&done.parent.key);
-                done
+    /// Works until nothing is left to do, or for a second from the first outcome on: a round of refreshing is to cost few
+    /// passes. Loses nothing when it is dropped, and goes on from there.
+    pub async fn next(&mut self) -> Vec<CaptureDone> {
+        loop {
+            tokio::select! {
+                Some(done) = self.done.recv() => {
+                    if self.ready.is_empty() {
+                        self.ready_since = Instant::now();
+                    }
+                    self.ready.push(done);
+                }
+                () = sleep_until(self.ready_since + GATHER), if !self.ready.is_empty() => return self.take(),
+                never = &mut self.work => match never {},
             }
-            never = &mut self.work => match never {},
+            if self.ready.len() == self.pending.len() {
+                return self.take();
+            }
         }
+    }
+
+    fn take(&mut self) -> Vec<CaptureDone> {
+        let ready = std::mem::take(&mut self.ready);
+        ready.iter().for_each(|done| drop(self.pending.take(&done.parent.key)));
+        ready
     }
 }
 

@@ -234,7 +234,7 @@ impl<A: PassObserver> Reconciler<A> {
                 // A closed channel is a source that ended: the next pass sees it as unavailable, so do not spin on it.
                 seen = self.observer.pods.changed() => if seen.is_err() { std::future::pending::<()>().await },
                 seen = answers.changed() => if seen.is_err() { std::future::pending::<()>().await },
-                done = self.captures.next() => self.ended.push(done),
+                done = self.captures.next() => self.ended.extend(done),
                 seen = self.disk_changes.changed() => {
                     if seen.is_err() { std::future::pending::<()>().await }
                     self.observer.inventory = None;
