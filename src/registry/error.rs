@@ -74,15 +74,6 @@ pub enum RegistryError {
         /// The token server that it names.
         realm: String,
     },
-    /// Name and password, or a token got with them, would be readable on the way.
-    #[error(
-        "{host} is spoken to in plain HTTP, so a login would travel there in clear, and is not sent; give it a certificate, \
-         or take its entry out of the docker configuration if it needs no login"
-    )]
-    LoginInClear {
-        /// Who would be sent it.
-        host: String,
-    },
     /// Leads to a server that may not be spoken to in plain text.
     #[error("{from} leads to {to}, which is plain HTTP; if that is right, name it with --plain-http {host}")]
     PlainHttp {

@@ -1,6 +1,6 @@
 //! Who may ask for what: answers a registry's challenge with name and password or with a token, and keeps that until it
 //! expires. Credentials go to the registry that they are for, or to a token server that has an entry of its own; never to
-//! whom a challenge names just so.
+//! whom a challenge names just so, and in clear only to a host that an operator named as one of plain HTTP.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
 use super::location::{Origin, Target};
 use super::reference::authority;
-use crate::loopback::is_loopback;
 use crate::percent::component;
 
 /// A repository of a registry, as it is asked.
@@ -71,8 +70,6 @@ pub(super) enum AuthPlan {
     Nobody,
     /// The challenge names another server.
     Foreign(Origin),
-    /// A login, or a token got with one, would travel in clear to this server.
-    InClear(Origin),
     /// The realm is no place to go to.
     Nowhere,
 }
@@ -137,21 +134,12 @@ impl RepositoryPath {
 pub(super) fn plan(place: &RepositoryPath, challenge: &Challenge, credentials: &Credentials) -> AuthPlan {
     let own = credentials.login(&place.authority, &place.repository);
     let Challenge::Bearer { realm, service } = challenge else {
-        if own.is_some() && tells_everybody(&place.origin) {
-            return AuthPlan::InClear(place.origin.clone());
-        }
         let header = own.and_then(Login::basic);
         return header.map_or(AuthPlan::Nobody, |header| AuthPlan::Use(AuthorizationHeader::lasting(header)));
     };
     let base = Target::new(place.origin.clone(), "/");
     let Ok(mut target) = base.resolve(realm) else { return AuthPlan::Nowhere };
     let Ok(login) = login_for(place, &target.origin, own, credentials) else { return AuthPlan::Foreign(target.origin) };
-    // The registry is sent what the realm gives for the login.
-    if let Some(open) = [&target.origin, &place.origin].into_iter().find(|origin| tells_everybody(origin))
-        && login.is_some()
-    {
-        return AuthPlan::InClear(open.clone());
-    }
     let scope = place.scope();
     if let Some(Login::Identity(token)) = login {
         let service = service.as_deref().map(component).unwrap_or_default();
@@ -167,11 +155,6 @@ pub(super) fn plan(place: &RepositoryPath, challenge: &Challenge, credentials: &
     }
     target = scope.split(' ').fold(target, |target, scope| target.with("scope", scope));
     AuthPlan::Fetch(BearerTokenRequest { target, header: login.and_then(Login::basic), form: None })
-}
-
-/// Whether what it is sent can be read on the way.
-fn tells_everybody(origin: &Origin) -> bool {
-    !origin.tls && !is_loopback(&origin.host)
 }
 
 /// Whose login a realm may see: the registry's, if it is the registry itself (or Docker Hub's one token server); its own.

@@ -206,7 +206,6 @@ impl Transport {
             AuthPlan::Foreign(realm) => {
                 return Err(RegistryError::ForeignRealm { registry, realm: realm.authority() });
             }
-            AuthPlan::InClear(origin) => return Err(RegistryError::LoginInClear { host: origin.authority() }),
             AuthPlan::Nowhere => {
                 let why = super::location::BadLocation::Url;
                 return Err(RegistryError::Location { host: registry, why });

@@ -35,7 +35,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("pod", &["backoff", "dns_name", "duration", "hex", "moment", "quantity"]),
     ("node", &["backoff", "clock", "hex", "http_client", "moment", "pod"]),
     ("cluster", &["backoff", "clock", "dns_name", "error_chain", "loopback", "moment", "percent", "pod"]),
-    ("registry", &["backoff", "hex", "http_client", "loopback", "percent"]),
+    ("registry", &["backoff", "hex", "http_client", "percent"]),
     ("seal", &["archive", "disk"]),
     ("image", &["archive", "registry"]),
     ("config", &["dns_name", "duration", "loopback"]),

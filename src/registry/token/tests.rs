@@ -30,7 +30,6 @@ fn goes(place: &RepositoryPath, realm: &str, logins: &[&str]) -> (String, Option
         }
         AuthPlan::Foreign(realm) => (format!("foreign {}", realm.url()), None),
         AuthPlan::Nowhere => ("nowhere".to_owned(), None),
-        AuthPlan::InClear(open) => (format!("in clear {}", open.url()), None),
         AuthPlan::Use(_) | AuthPlan::Nobody => panic!("a token was asked for"),
     }
 }
@@ -51,27 +50,6 @@ fn a_login_goes_where_it_belongs_and_nowhere_else() {
     let both = ["r.example", "auth.example"];
     assert_eq!(goes(&there, "https://auth.example/t", &both), to("https://auth.example", Some("auth.example")));
     assert_eq!(goes(&there, "https://user:p@r.example/t", &own), to("nowhere", None));
-}
-
-#[test]
-fn no_login_and_no_token_of_one_goes_out_in_clear() {
-    let open = "in clear http://r.example:5000";
-    let there = place("r.example:5000", "http://r.example:5000/");
-    let own = ["r.example:5000"];
-    assert_eq!(goes(&there, "/token", &own).0, open);
-    assert_eq!(goes(&there, "/token", &[]).0, "http://r.example:5000", "nobody's name is no secret");
-    assert_eq!(
-        goes(&there, "https://auth.example/t", &["auth.example"]).0,
-        open,
-        "the registry would be sent the token"
-    );
-    let named = ["r.example", "auth.example:80"];
-    let home = place("r.example", "https://r.example/");
-    assert_eq!(goes(&home, "http://auth.example/t", &named).0, "in clear http://auth.example");
-    assert!(matches!(plan(&there, &Challenge::Basic, &credentials(&own)), AuthPlan::InClear(_)));
-    let here = place("127.0.0.1:5000", "http://127.0.0.1:5000/");
-    assert!(matches!(plan(&here, &Challenge::Basic, &credentials(&["127.0.0.1:5000"])), AuthPlan::Use(_)));
-    assert_eq!(goes(&here, "/token", &["127.0.0.1:5000"]).1.as_deref(), Some("127.0.0.1:5000"));
 }
 
 #[test]
