@@ -111,6 +111,7 @@ def commands_say_what_is_wrong(world):
     world.note(lines[0])
 
     tomorrow = applications.plain("tomorrow")
+    tomorrow["metadata"]["uid"] = "0d5c1f3a-7f2f-4f0e-9a55-1f3e9a7c0009"  # an API server that knows the field has stored it
     tomorrow["spec"]["volumes"] = [{"name": "q", "quantum": {"entangledWith": "node2"}}]
     pod = world.cluster.state / "tomorrow.json"
     pod.write_text(json.dumps(tomorrow))
