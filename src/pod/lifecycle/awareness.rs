@@ -17,12 +17,14 @@ pub enum Kubelet {
     Blind,
 }
 
-/// Judges the kubelet and remembers what the next judgement needs. `good_read`: the API answered since the last pass.
+/// Judges the kubelet and remembers what the next judgement needs. `good_read`: the API answered since the last pass;
+/// `somebody_answers`: an API server does, if only to refuse us.
 pub fn judge(
     memory: &KubeletMemory,
     identity: Option<KubeletIdentity>,
     runtime: &Observation<NodePods>,
     good_read: bool,
+    somebody_answers: bool,
 ) -> (Kubelet, KubeletMemory) {
     let mut next = memory.clone();
     let seen = runtime.seen().map(api_sourced);
@@ -37,7 +39,8 @@ pub fn judge(
         (_, None) => false,
     };
     // Only an aware kubelet ends pods of the API; what this agent ends it has taken out beforehand.
-    let ended = seen.as_ref().is_some_and(|seen| !memory.ready.is_subset(&seen.ready));
+    // Where nobody answers, it can have heard of nothing: then a sandbox has died by itself.
+    let ended = somebody_answers && seen.as_ref().is_some_and(|seen| !memory.ready.is_subset(&seen.ready));
     if (fresh_start || ended) && identity.is_some() && next.identity != identity {
         next.proven = identity;
     }

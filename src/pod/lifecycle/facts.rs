@@ -54,7 +54,13 @@ impl<'a> Pass<'a> {
             memory.members.retain(|key, _| snapshot.api.refused.contains_key(key.namespace()));
             memory.members.extend(parents.values().map(|p| (p.key.clone(), p.lineage.clone())));
         }
-        let (kubelet, kubelet_memory) = judge(&memory.kubelet, snapshot.kubelet, &snapshot.runtime, good_read);
+        let (kubelet, kubelet_memory) = judge(
+            &memory.kubelet,
+            snapshot.kubelet,
+            &snapshot.runtime,
+            good_read,
+            !matches!(snapshot.api.answer, Answer::Unavailable(_)),
+        );
         memory.kubelet = kubelet_memory;
         if let Some(node) = snapshot.runtime.seen() {
             memory.running_since = running_since(node, &memory.running_since, now);

@@ -109,6 +109,16 @@ fn a_pod_that_ends_by_itself_proves_the_kubelet_aware() {
 }
 
 #[test]
+fn a_pod_that_dies_while_nobody_answers_proves_nothing() {
+    let mut world = saved_and_up();
+    world.api_unavailable();
+    kubelet_restarts(&mut world);
+    world.pass();
+    world.dies(&key("web-1"));
+    assert!(activates(&world.pass().steps, "web-1"), "a blind kubelet does not start it again");
+}
+
+#[test]
 fn a_sandbox_that_the_agent_removes_proves_nothing() {
     let mut world = saved_and_up();
     world.api_unavailable();
